@@ -1,0 +1,86 @@
+"""Learned geology, conditioned to wells and seismic, on the grids that geomodellers use.
+
+Every public name is resolved on first use, so importing the package costs nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gempy_gan import forward as forward
+    from gempy_gan import plot as plot
+    from gempy_gan.constraints import Constraints as Constraints
+    from gempy_gan.constraints import HardData as HardData
+    from gempy_gan.constraints import SoftData as SoftData
+    from gempy_gan.diagnostics import diagnose as diagnose
+    from gempy_gan.ensemble import Ensemble as Ensemble
+    from gempy_gan.errors import FormatError as FormatError
+    from gempy_gan.errors import GempyGanError as GempyGanError
+    from gempy_gan.errors import GempyGanWarning as GempyGanWarning
+    from gempy_gan.errors import GridError as GridError
+    from gempy_gan.errors import PluginError as PluginError
+    from gempy_gan.files import read as read
+    from gempy_gan.files import write as write
+    from gempy_gan.frame import Frame as Frame
+    from gempy_gan.geomodel import from_gempy as from_gempy
+    from gempy_gan.geomodel import to_gempy as to_gempy
+    from gempy_gan.grid import Grid as Grid
+    from gempy_gan.gridding import block as block
+    from gempy_gan.gridding import resample as resample
+    from gempy_gan.hookspecs import hookimpl as hookimpl
+    from gempy_gan.inversion import invert as invert
+    from gempy_gan.inversion import prior_for as prior_for
+    from gempy_gan.inversion import sample as sample
+    from gempy_gan.likelihood import Likelihood as Likelihood
+    from gempy_gan.plugins import get_forward as get_forward
+    from gempy_gan.plugins import get_prior as get_prior
+    from gempy_gan.plugins import get_strategy as get_strategy
+    from gempy_gan.prior import DiffusionPrior as DiffusionPrior
+    from gempy_gan.prior import LatentPrior as LatentPrior
+    from gempy_gan.prior import Prior as Prior
+    from gempy_gan.prior import TunablePrior as TunablePrior
+    from gempy_gan.properties import Property as Property
+    from gempy_gan.seismic import SeismicCube as SeismicCube
+    from gempy_gan.strategy import Draws as Draws
+    from gempy_gan.strategy import Strategy as Strategy
+    from gempy_gan.wells import WellLog as WellLog
+
+_HOME = {
+    "constraints": ("Constraints", "HardData", "SoftData"),
+    "diagnostics": ("diagnose",),
+    "ensemble": ("Ensemble",),
+    "errors": ("FormatError", "GempyGanError", "GempyGanWarning", "GridError", "PluginError"),
+    "files": ("read", "write"),
+    "frame": ("Frame",),
+    "geomodel": ("from_gempy", "to_gempy"),
+    "grid": ("Grid",),
+    "gridding": ("block", "resample"),
+    "hookspecs": ("hookimpl",),
+    "inversion": ("invert", "prior_for", "sample"),
+    "likelihood": ("Likelihood",),
+    "plugins": ("get_forward", "get_prior", "get_strategy"),
+    "prior": ("DiffusionPrior", "LatentPrior", "Prior", "TunablePrior"),
+    "properties": ("Property",),
+    "seismic": ("SeismicCube",),
+    "strategy": ("Draws", "Strategy"),
+    "wells": ("WellLog",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+_MODULES = ("forward", "plot")
+
+__all__ = [*_MODULE_OF, *_MODULES]  # noqa: PLE0604  # names, all of them strings
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"gempy_gan.{name}")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'gempy_gan' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"gempy_gan.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

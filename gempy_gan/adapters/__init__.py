@@ -1,0 +1,1 @@
+"""Adapters: industry files to wells, seismic and tables."""

@@ -1,0 +1,49 @@
+"""The built-in plugin: everything gempy_gan brings itself, registered through the same hooks as anyone else's."""
+
+from __future__ import annotations
+
+from gempy_gan.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def gempy_gan_register_priors(register: Register) -> None:
+    """Exact priors, whose posteriors are known."""
+    register("gaussian", "gempy_gan.priors.gaussian:GaussianPrior", "stationary Gaussian random field (FFT)")
+    register("empirical", "gempy_gan.priors.empirical:EmpiricalPrior", "one of a set of training images, all equally likely")
+    register(
+        "mixture", "gempy_gan.priors.mixture:MixturePrior", "equal Gaussian mixture around examples, with its exact denoiser"
+    )
+
+
+@hookimpl
+def gempy_gan_register_strategies(register: Register) -> None:
+    """Strategies that are tested against exact posteriors."""
+    register("rejection", "gempy_gan.strategies.rejection:Rejection", "importance sampling from the prior, resampled")
+    register("latent", "gempy_gan.strategies.latent:Latent", "latent optimization as randomized maximum likelihood")
+    register("esmda", "gempy_gan.strategies.esmda:ESMDA", "ensemble smoother with multiple data assimilation, localized")
+    register("pcn", "gempy_gan.strategies.pcn:PCN", "preconditioned Crank-Nicolson Markov chains in latent space")
+
+
+@hookimpl
+def gempy_gan_register_adapters(register: Register) -> None:
+    """Industry files to wells, seismic and tables."""
+    register("las", "gempy_gan.adapters.las:read_las", "well logs, LAS 1.2 and 2.0", (".las",))
+    register("segy", "gempy_gan.adapters.segy:read_segy", "seismic, SEG-Y rev 0 to 2", (".sgy", ".segy"))
+    register("table", "gempy_gan.adapters.tables:read_table", "well heads, tops, checkshots, surveys", (".csv", ".txt", ".track"))
+
+
+@hookimpl
+def gempy_gan_register_formats(register: Register) -> None:
+    """Geomodel grid formats."""
+    register("zarr", "gempy_gan.formats.zarr", "all realizations, appendable", (".zarr",))
+    register("netcdf", "gempy_gan.formats.netcdf", "all realizations, CF conventions", (".nc",))
+    register("eclipse", "gempy_gan.formats.eclipse", "corner-point grid and properties", (".grdecl", ".egrid"))
+    register("roff", "gempy_gan.formats.roff", "corner-point grid and properties, FMU layout on request", (".roff",))
+    register("vtk", "gempy_gan.formats.vtk", "image or structured grid", (".vti", ".vts"))
+    register("gslib", "gempy_gan.formats.gslib", "columns of text, x fastest, z up", (".gslib", ".dat"))
+
+
+@hookimpl
+def gempy_gan_register_forwards(register: Register) -> None:
+    """Forward operators from properties to data."""
+    register("convolution", "gempy_gan.forward:Convolution", "rock physics, reflectivity and wavelet, trace by trace")

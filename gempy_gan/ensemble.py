@@ -1,0 +1,184 @@
+"""The ensemble: realizations of properties on a grid, as an xarray dataset with its provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from gempy_gan.errors import FormatError, GempyGanError, GridError
+from gempy_gan.grid import Grid
+from gempy_gan.properties import Property, as_property
+
+DIMS = ("realization", "x", "y", "z")
+CONVENTION = "gempy_gan ensemble 1"
+
+
+class Ensemble:
+    """Realizations on a grid.
+
+    `dataset` has dimensions realization, x, y, z (z up) and one variable per property, float32 for continuous properties
+    and int16 for facies; it may be lazy (opened from a store), and is read only when asked for. `x`, `y`, `z` are cell
+    centres in metres before the grid's rotation; `easting` and `northing` (x, y) are map coordinates.
+
+    >>> grid = Grid((0, 2, 0, 2, 0, 1), (2, 2, 1))
+    >>> ensemble = Ensemble.from_values(grid, [Property("porosity")], np.full((3, 1, 2, 2, 1), 0.2))
+    >>> len(ensemble), ensemble.values.shape
+    (3, (3, 1, 2, 2, 1))
+    """
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        if dataset.attrs.get("gempy_gan_convention") != CONVENTION:
+            raise FormatError(f"The dataset does not follow the convention {CONVENTION!r}. Build one with Ensemble.from_values.")
+        self.dataset = dataset
+        active = dataset["active"].values.astype(bool) if "active" in dataset else None
+        self.grid = Grid.from_dict(json.loads(dataset.attrs["grid"]), active)
+        self.properties = tuple(Property.from_dict(p) for p in json.loads(dataset.attrs["properties"]))
+
+    @classmethod
+    def from_values(
+        cls,
+        grid: Grid,
+        properties: Sequence[Property | str],
+        values: ArrayLike,
+        provenance: Mapping[str, Any] | None = None,
+        log_weights: ArrayLike | None = None,
+    ) -> Ensemble:
+        """Build an ensemble from values (n, c, nx, ny, nz) in the properties' own units.
+
+        `log_weights` (n,) are normalised log weights; None means equal weights. Raises GridError when the shape does not
+        fit the grid and the properties, GempyGanError when facies are not whole numbers of known codes.
+        """
+        props = tuple(as_property(p) for p in properties)
+        array = np.asarray(values)
+        if array.ndim != 5 or array.shape[1:] != (len(props), *grid.resolution):
+            raise GridError(f"The values have shape {array.shape}. Expected (n, {len(props)}, *{grid.resolution}).")
+        variables = {p.name: (DIMS, storable(array[:, c], p), attributes(p)) for c, p in enumerate(props)}
+        dataset = xr.Dataset(variables, coordinates(grid), describe(grid, props, provenance or {}))
+        dataset = dataset.assign_coords(realization=np.arange(len(array)))
+        if grid.active is not None:
+            dataset["active"] = (DIMS[1:], grid.active.astype(np.int8), {"long_name": "cell belongs to the unit"})
+        if log_weights is not None:
+            dataset["log_weight"] = ("realization", np.asarray(log_weights, dtype=np.float64))
+        return cls(dataset)
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """All realizations, (n, c, nx, ny, nz) float32; reads a lazy dataset."""
+        return np.stack([self.dataset[p.name].values.astype(np.float32) for p in self.properties], axis=1)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """How the ensemble was made: prior, strategy, options, seed, versions, input hashes."""
+        return dict(json.loads(self.dataset.attrs["provenance"]))
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Weight of each realization (n,), summing to one."""
+        if "log_weight" not in self.dataset:
+            return np.full(len(self), 1 / max(len(self), 1))
+        weight = np.exp(self.dataset["log_weight"].values - self.dataset["log_weight"].values.max())
+        return np.asarray(weight / weight.sum())
+
+    def __len__(self) -> int:
+        return int(self.dataset.sizes["realization"])
+
+    def __repr__(self) -> str:
+        names = ", ".join(p.name for p in self.properties)
+        return f"<Ensemble: {len(self)} realizations of {names} on {self.grid.resolution} cells>"
+
+    def property(self, name: str) -> Property:
+        """The property called `name`. Raises GempyGanError naming the properties there are."""
+        for found in self.properties:
+            if found.name == name:
+                return found
+        raise GempyGanError(f"The ensemble has no property {name!r}. It has: {', '.join(p.name for p in self.properties)}.")
+
+    def realization(self, index: int) -> NDArray[np.float32]:
+        """One realization (c, nx, ny, nz); reads only that one from a lazy dataset."""
+        if not -len(self) <= index < len(self):
+            raise GempyGanError(f"Realization {index} was asked for, and the ensemble holds {len(self)}. Count from 0.")
+        return np.stack([self.dataset[p.name].isel(realization=index).values.astype(np.float32) for p in self.properties])
+
+    def mean(self, name: str) -> xr.DataArray:
+        """Weighted mean of a continuous property over the realizations, (x, y, z)."""
+        self._continuous(name, "mean")
+        weights = xr.DataArray(self.weights, dims="realization")
+        return self.dataset[name].weighted(weights).mean("realization", keep_attrs=True)
+
+    def std(self, name: str) -> xr.DataArray:
+        """Weighted standard deviation of a continuous property over the realizations, (x, y, z)."""
+        self._continuous(name, "standard deviation")
+        weights = xr.DataArray(self.weights, dims="realization")
+        return self.dataset[name].weighted(weights).std("realization", keep_attrs=True)
+
+    def quantile(self, name: str, q: float | Sequence[float]) -> xr.DataArray:
+        """Weighted quantiles of a continuous property, (x, y, z) or (quantile, x, y, z)."""
+        self._continuous(name, "quantile")
+        weights = xr.DataArray(self.weights, dims="realization")
+        return self.dataset[name].weighted(weights).quantile(q, dim="realization", keep_attrs=True)
+
+    def probability(self, name: str) -> xr.DataArray:
+        """Probability of each facies code, (facies, x, y, z)."""
+        facies = self.property(name).facies
+        if not facies:
+            raise GempyGanError(f"Property {name!r} has no facies codes, so no facies probability. Use mean() or quantile().")
+        weights = xr.DataArray(self.weights, dims="realization")
+        maps = [(self.dataset[name] == code).weighted(weights).mean("realization") for code in facies]
+        return xr.concat(maps, "facies").assign_coords(facies=list(facies))
+
+    def _continuous(self, name: str, what: str) -> None:
+        if self.property(name).is_facies:
+            raise GempyGanError(f"Property {name!r} holds facies codes: their {what} means nothing. Use probability().")
+
+
+def coordinates(grid: Grid) -> dict[str, Any]:
+    """Coordinates of a dataset on this grid: x, y, z before rotation, and easting, northing (x, y) on the map."""
+    named = zip("xyz", ("along the first axis", "along the second axis", "height, upwards"), strict=True)
+    coords: dict[str, Any] = {
+        axis: (axis, grid.axis(k), {"units": "m", "long_name": long_name}) for k, (axis, long_name) in enumerate(named)
+    }
+    coords["z"][2]["positive"] = "up"
+    column = np.indices((*grid.resolution[:2], 1)).reshape(3, -1).T
+    xy = grid.xyz(column)[:, :2].reshape(*grid.resolution[:2], 2)
+    coords["easting"] = (("x", "y"), xy[..., 0], {"units": "m", "standard_name": "projection_x_coordinate"})
+    coords["northing"] = (("x", "y"), xy[..., 1], {"units": "m", "standard_name": "projection_y_coordinate"})
+    return coords
+
+
+def attributes(prop: Property) -> dict[str, Any]:
+    """CF attributes of one property's variable."""
+    attrs: dict[str, Any] = {"units": prop.unit, "long_name": prop.name.replace("_", " ")}
+    if prop.is_facies:
+        attrs["flag_values"] = np.array(list(prop.facies), dtype=np.int16)
+        attrs["flag_meanings"] = " ".join(label.replace(" ", "_") for label in prop.facies.values())
+    return attrs
+
+
+def describe(grid: Grid, properties: Sequence[Property], provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Dataset attributes from which grid, properties and provenance are read back."""
+    return {
+        "Conventions": "CF-1.11",
+        "gempy_gan_convention": CONVENTION,
+        "grid": json.dumps(grid.to_dict()),
+        "properties": json.dumps([p.to_dict() for p in properties]),
+        "provenance": json.dumps(dict(provenance), sort_keys=True),
+    }
+
+
+def storable(values: ArrayLike, prop: Property) -> NDArray[Any]:
+    """Values of one property in the type they are stored in. Raises GempyGanError for facies that are no known code."""
+    array = np.asarray(values)
+    if not prop.is_facies:
+        return array.astype(np.float32, copy=False)
+    known = np.isin(array, list(prop.facies))
+    if not known.all():
+        raise GempyGanError(
+            f"Facies {prop.name!r} hold {array[~known].flat[0]:g} (and {int((~known).sum()) - 1} more cells). "
+            f"Expected one of the codes {list(prop.facies)}."
+        )
+    return array.astype(np.int16)

@@ -1,0 +1,1 @@
+"""Formats: ensembles to and from geomodel files."""

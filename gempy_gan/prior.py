@@ -1,0 +1,82 @@
+"""What a prior can do: be sampled, decode a latent, denoise, be tuned."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gempy_gan.properties import Property
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from gempy_gan.ensemble import Ensemble
+
+
+class Prior(ABC):
+    """A distribution over realizations of a box of cells.
+
+    `properties` names the channels in order, `shape` is (nx, ny, nz), `cell_size` is (dx, dy, dz) in metres.
+    `recommended` is the strategy that `invert` takes when none is named.
+    """
+
+    properties: tuple[Property, ...]
+    shape: tuple[int, int, int]
+    cell_size: tuple[float, float, float]
+    recommended: ClassVar[str] = "rejection"
+
+    @abstractmethod
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n independent realizations (n, c, nx, ny, nz) in the properties' own units; the generator alone decides which."""
+
+    def fit(self, images: Ensemble) -> None:  # noqa: B027  # optional: exact priors have nothing to learn
+        """Learn from training images; a prior that has nothing to learn ignores them."""
+
+    def state(self) -> Mapping[str, Any]:
+        """The options that rebuild this prior, as plain JSON values: what provenance records."""
+        return {}
+
+
+class LatentPrior(Prior):
+    """A prior whose realizations are `decode(z)` of independent standard normal latents z."""
+
+    latent_shape: tuple[int, ...]
+    recommended: ClassVar[str] = "latent"
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents (n, *latent_shape) to realizations (n, c, nx, ny, nz), differentiably."""
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Decode n standard normal latents."""
+        import torch
+
+        with torch.no_grad():
+            return self.decode(torch.randn((n, *self.latent_shape), generator=generator))
+
+
+class DiffusionPrior(Prior):
+    """A prior that knows the expected clean realization behind a noisy one."""
+
+    sigma_max: float
+
+    @abstractmethod
+    def denoise(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:
+        """E[m | m + sigma * noise = x] for x (n, c, nx, ny, nz); sigma is one number or (n,), in the unit of m.
+
+        `condition` is a HardData-like pair (mask, values), both (c, nx, ny, nz), for priors that take one.
+        """
+
+
+class TunablePrior(LatentPrior):
+    """A latent prior whose decoder can be tuned; tuning works on a copy."""
+
+    @abstractmethod
+    def parameters(self) -> Sequence[Tensor]:
+        """The decoder's trainable tensors."""
+
+    @abstractmethod
+    def features(self, m: Tensor) -> Sequence[Tensor]:
+        """Perceptual features of realizations (n, c, nx, ny, nz), one tensor per level."""

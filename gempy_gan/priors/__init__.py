@@ -1,0 +1,1 @@
+"""Priors: one distribution over geology per file."""

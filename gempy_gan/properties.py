@@ -1,0 +1,55 @@
+"""A property of the rock: its name, its unit and, for facies, what the codes mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gempy_gan.errors import GempyGanError
+
+
+@dataclass(frozen=True)
+class Property:
+    """One quantity per cell. Dimensionless quantities have unit "1"; facies carry `codes`, a mapping of code to name.
+
+    >>> Property("facies", codes={0: "mud", 1: "sand"}).facies
+    {0: 'mud', 1: 'sand'}
+    """
+
+    name: str
+    unit: str = "1"
+    codes: Mapping[int, str] | tuple[tuple[int, str], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.name.replace("_", "").replace("-", "").isalnum():
+            raise GempyGanError(f"A property is named {self.name!r}. Expected letters, digits, '_' and '-', as in file names.")
+        if self.codes is not None:
+            pairs: Iterable[Any] = self.codes.items() if isinstance(self.codes, Mapping) else self.codes
+            object.__setattr__(self, "codes", tuple(sorted((int(code), str(label)) for code, label in pairs)))
+
+    @property
+    def is_facies(self) -> bool:
+        """True when the values are facies codes."""
+        return self.codes is not None
+
+    @property
+    def facies(self) -> dict[int, str]:
+        """Code to facies name; empty for a continuous property."""
+        return dict(self.codes or ())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values from which `from_dict` builds the property again."""
+        codes = None if self.codes is None else {str(code): label for code, label in self.facies.items()}
+        return {"name": self.name, "unit": self.unit, "codes": codes}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Property:
+        """Build a property from what `to_dict` returned."""
+        codes = state.get("codes")
+        return cls(state["name"], state.get("unit", "1"), None if codes is None else {int(k): v for k, v in codes.items()})
+
+
+def as_property(value: Property | str) -> Property:
+    """A property given as itself or by its bare name."""
+    return value if isinstance(value, Property) else Property(value)

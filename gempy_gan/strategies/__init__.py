@@ -1,0 +1,1 @@
+"""Strategies: one way to sample a posterior per file."""
