@@ -23,8 +23,8 @@ from gempy_gan.plugins import get_prior, get_strategy, registry
 if TYPE_CHECKING:
     import torch
 
-    from gempy_gan.prior import Prior
     from gempy_gan.likelihood import Likelihood
+    from gempy_gan.prior import Prior
     from gempy_gan.strategy import Draws, Strategy
 
 BATCH_CELLS = 2**22  # cells drawn at once: a batch is both the unit of memory and the most an interrupt can lose
