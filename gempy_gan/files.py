@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gempy_gan.ensemble import Ensemble
-from gempy_gan.errors import FormatError, GempyGanError
+from gempy_gan.errors import FormatError
 from gempy_gan.plugins import for_path, registry
 
 
@@ -36,24 +38,43 @@ def write(ensemble: Ensemble, path: str | os.PathLike[str], **options: Any) -> l
     """
     target = Path(path)
     module = for_path("formats", target).load()
+    with staged(target) as path_there:
+        written = module.write(ensemble, path_there, **options)
+    return [target.parent / file.relative_to(path_there.parent) for file in written]
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A path of the target's name in a temporary folder beside it; what the block writes there is moved over when it ends.
+
+    An error inside the block moves nothing. Raises FormatError when the disk refuses.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
     except OSError as error:
         raise FormatError(f"Nothing can be written beside {target}: {error.strerror or error}. Choose another folder.") from error
     try:
-        written = module.write(ensemble, staging / target.name, **options)
-        return [_move(file, target.parent / file.relative_to(staging)) for file in written]
+        yield staging / target.name
+        for file in sorted(staging.iterdir()):
+            _move(file, target.parent / file.name)
     except OSError as error:
         raise FormatError(f"{target} was not written: {error.strerror or error}. Nothing was left half-written.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _move(source: Path, target: Path) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_dir() and not source.is_dir():
-        raise GempyGanError(f"{target} is a folder. Expected a file, or nothing: remove it or choose another name.")
-    if target.is_dir():
+def _move(source: Path, target: Path) -> None:
+    """Replace a file, or a store (a folder of the same ending); merge into any other folder (layouts of many files)."""
+    if not source.is_dir():
+        if target.is_dir():
+            raise FormatError(f"{target} is a folder. Expected a file, or nothing: remove it or choose another name.")
+        source.replace(target)
+    elif not target.is_dir():
+        source.replace(target)
+    elif source.suffix:
         shutil.rmtree(target)
-    return source.replace(target)
+        source.replace(target)
+    else:
+        for file in sorted(source.iterdir()):
+            _move(file, target / file.name)
