@@ -1,14 +1,13 @@
-"""Discovery of plugins and the registries they fill."""
+"""Discovery of plugins: each is loaded on its own, so that a broken one costs nothing but itself."""
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
+import re
+import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -19,113 +18,44 @@ import pluggy
 
 from gempy_gan import defaults, hookspecs
 from gempy_gan.errors import FormatError, GempyGanError, GempyGanWarning, PluginError
+from gempy_gan.registry import BUILT_IN, KINDS, Entry, Kind, Registry, checked, did_you_mean
 
 if TYPE_CHECKING:
     from gempy_gan.prior import Prior
     from gempy_gan.strategy import Strategy
 
-Kind = Literal["priors", "strategies", "adapters", "formats", "forwards"]
-KINDS: dict[Kind, str] = {
-    "priors": "prior",
-    "strategies": "strategy",
-    "adapters": "adapter",
-    "formats": "format",
-    "forwards": "forward operator",
-}
-BUILT_IN = "gempy_gan"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One registered name: what it stands for, who brought it, and the file endings it answers to."""
-
-    kind: Kind
-    name: str
-    target: Any
-    owner: str
-    summary: str = ""
-    suffixes: tuple[str, ...] = ()
-
-    def load(self) -> Any:
-        """The registered object, imported now if it was given as "module:attribute". Raises PluginError when that fails."""
-        if not isinstance(self.target, str):
-            return self.target
-        module, _, attribute = self.target.partition(":")
-        try:
-            found: Any = importlib.import_module(module)
-            for part in attribute.split(".") if attribute else ():
-                found = getattr(found, part)
-        except (ImportError, AttributeError) as error:
-            raise PluginError(
-                f"The {KINDS[self.kind]} '{self.name}' of {self.owner} cannot be loaded from {self.target!r}: {error}. "
-                f"Install what it needs, or leave it out with GEMPY_GAN_DISABLE={self.owner}."
-            ) from error
-        return found
-
-
-@dataclass
-class Registry:
-    """All registered names, and the plugins that failed with the reason why."""
-
-    entries: dict[tuple[Kind, str], Entry] = field(default_factory=dict)
-    plugins: dict[str, str] = field(default_factory=dict)  # name -> where it came from
-    errors: dict[str, str] = field(default_factory=dict)
-
-    def of(self, kind: Kind) -> Iterator[Entry]:
-        """The entries of one kind, sorted by name."""
-        return (self.entries[key] for key in sorted(self.entries) if key[0] == kind)
-
-    def get(self, kind: Kind, name: str) -> Entry:
-        """One entry. Raises PluginError naming what is installed."""
-        if (kind, name) in self.entries:
-            return self.entries[kind, name]
-        names = [entry.name for entry in self.of(kind)]
-        close = get_close_matches(name, names, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        raise PluginError(f"No {KINDS[kind]} is named '{name}'. Installed: {', '.join(names) or 'none'}.{hint}")
-
-    def for_path(self, kind: Kind, path: Path) -> Entry | None:
-        """The entry that answers to this file's ending, or None."""
-        return next((entry for entry in self.of(kind) if path.name.lower().endswith(entry.suffixes or ("\0",))), None)
-
-    def add(self, entry: Entry) -> None:
-        """Add an entry. Raises PluginError when its name, or one of its file endings, is taken."""
-        taken = self.entries.get((entry.kind, entry.name))
-        if taken is not None:
-            raise PluginError(
-                f"The {KINDS[entry.kind]} name '{entry.name}' of {entry.owner} is already taken by {taken.owner}. "
-                f"Rename one, or leave one out with GEMPY_GAN_DISABLE."
-            )
-        for other in self.of(entry.kind):
-            shared = set(other.suffixes) & set(entry.suffixes)
-            if shared:
-                raise PluginError(
-                    f"The file ending {min(shared)} of {entry.name!r} ({entry.owner}) belongs already to '{other.name}' ({other.owner})."
-                )
-        self.entries[entry.kind, entry.name] = entry
+GROUP = hookspecs.PROJECT
+HOOKS = tuple(f"gempy_gan_register_{kind}" for kind in KINDS)
 
 
 @lru_cache(maxsize=1)
 def registry() -> Registry:
     """The registry of this process: the built-ins and every installed plugin, loaded once.
 
-    GEMPY_GAN_DISABLE=a,b leaves plugins out; GEMPY_GAN_STRICT=1 raises where a plugin is broken instead of warning.
+    GEMPY_GAN_DISABLE=a,b leaves out distributions or single entry points; the built-ins stay.
+    GEMPY_GAN_STRICT=1 raises PluginError where a plugin is broken instead of warning.
     """
     found = Registry()
     _add_plugin(found, BUILT_IN, "built in", lambda: defaults)
-    disabled = {name.strip() for name in os.environ.get("GEMPY_GAN_DISABLE", "").split(",")}
-    for point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda p: p.name):
-        if point.name not in disabled:
-            _add_plugin(found, point.name, _origin(point), point.load)
+    disabled = {_normal(name) for name in os.environ.get("GEMPY_GAN_DISABLE", "").split(",")}
+    for point in sorted(entry_points(group=GROUP), key=lambda p: (_distribution(p), p.name)):
+        owner = _owner(point, found)
+        if not disabled & {_normal(_distribution(point)), _normal(point.name), _normal(owner)}:
+            _add_plugin(found, owner, _version(point), point.load)
     return found
 
 
 def add_plugin_file(path: str | os.PathLike[str]) -> None:
-    """Load one Python file as a plugin, named after the file. Raises PluginError when it is missing or broken."""
+    """Load one Python file as a plugin; loading it again replaces what it brought the first time.
+
+    Raises PluginError when the file is missing or broken.
+    """
     file = Path(path)
-    if not file.is_file():
-        raise PluginError(f"The plugin file {file} does not exist. Give the path of a Python file with gempy_gan hooks.")
-    _add_plugin(registry(), file.stem, str(file), lambda: _module_from(file), strict=True)
+    if not file.is_file() or file.suffix != ".py":
+        raise PluginError(
+            f"{file} is no plugin: expected the path of an existing Python file, ending in .py, with gempy_gan hooks."
+        )
+    _add_plugin(registry(), str(file), "file", lambda: _module_from(file.resolve()), strict=True)
 
 
 def get_prior(name: str, **options: Any) -> Prior:
@@ -162,68 +92,123 @@ def _build(entry: Entry, options: dict[str, Any]) -> Any:
 
     factory = entry.load()
     try:
-        inspect.signature(factory).bind(**options)
+        signature = inspect.signature(factory)
+        signature.bind(**options)
     except TypeError as error:
-        allowed = ", ".join(inspect.signature(factory).parameters) or "none"
-        raise GempyGanError(f"The {KINDS[entry.kind]} '{entry.name}' cannot be built: {error}. Its options: {allowed}.") from None
+        allowed = list(signature.parameters)
+        unknown = next((name for name in options if name not in allowed), "")
+        raise GempyGanError(
+            f"The {KINDS[entry.kind]} '{entry.name}' cannot be built: {error}. Its options: {', '.join(allowed) or 'none'}."
+            f"{did_you_mean(unknown, allowed)}"
+        ) from None
+    except ValueError:  # a factory written in C has no signature to check; it checks its arguments itself
+        pass
     return factory(**options)
 
 
-def _origin(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
-
-
-def _module_from(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"The plugin file {file} is no Python file. Expected a name ending in .py.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _add_plugin(found: Registry, name: str, origin: str, load: Any, strict: bool = False) -> None:
-    """Load one plugin on its own, so that a broken one costs nothing but itself."""
+def _add_plugin(found: Registry, owner: str, origin: str, load: Callable[[], Any], strict: bool = False) -> None:
+    """Load one plugin; what is wrong with it becomes one line, in `errors` and as a warning."""
+    complaints: list[str] = []
     try:
-        if name in found.plugins:
-            raise PluginError(f"A plugin named '{name}' is already loaded from {found.plugins[name]}.")
-        entries, complaint = _collect(name, load())
-        for entry in entries:
+        entries, complaints = _collect(owner, load())
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin is a stranger's code: whatever it raises must not take the rest down
+        entries, complaints = [], [f"it is left out, because it raised {_reason(error)}"]
+    found.remove(owner)  # a file loaded again replaces itself
+    for entry in entries:
+        try:
             found.add(entry)
-        found.plugins[name] = origin
-    except Exception as error:  # noqa: BLE001  # a plugin is a stranger's code: whatever it raises must not take the rest down
-        complaint = f"Plugin '{name}' ({origin}) is left out: {error}"
-        found.entries = {key: entry for key, entry in found.entries.items() if entry.owner != name}
-    if complaint:
-        found.errors[name] = complaint
+        except PluginError as error:
+            complaints.append(str(error))
+    found.plugins[owner] = origin
+    if complaints:
+        line = f"Plugin {owner}: {'; '.join(complaints)}. {_remedy(owner, origin)}"
         if strict or os.environ.get("GEMPY_GAN_STRICT") == "1":
-            raise PluginError(complaint)
-        warnings.warn(complaint, GempyGanWarning, stacklevel=2)
+            found.remove(owner)
+            raise PluginError(line)
+        found.errors[owner] = line
+        warnings.warn(line, GempyGanWarning, stacklevel=3)
 
 
-def _collect(owner: str, plugin: Any) -> tuple[list[Entry], str]:
-    """What a plugin registers, and a complaint about hooks it misspelt (empty when there are none)."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
+def _collect(owner: str, plugin: Any) -> tuple[list[Entry], list[str]]:
+    """What a plugin registers, and complaints about functions that look like hooks and are none."""
+    manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(plugin, owner)
     entries: list[Entry] = []
     for kind in KINDS:
-        _hook(manager, kind)(register=_register(kind, owner, entries))
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        hooks = ", ".join(f"gempy_gan_register_{kind}" for kind in KINDS)
-        return entries, f"Plugin '{owner}' implements a hook that does not exist: {error}. Hooks: {hooks}."
-    return entries, ""
-
-
-def _hook(manager: pluggy.PluginManager, kind: Kind) -> pluggy.HookCaller:
-    caller: pluggy.HookCaller = getattr(manager.hook, f"gempy_gan_register_{kind}")
-    return caller
+        getattr(manager.hook, f"gempy_gan_register_{kind}")(register=_register(kind, owner, entries))
+    marked = {name for name in dir(plugin) if manager.parse_hookimpl_opts(plugin, name) is not None}
+    complaints = [
+        f"it implements '{name}', and no hook has that name.{did_you_mean(name, HOOKS)} Hooks: {', '.join(HOOKS)}"
+        for name in sorted(marked - set(HOOKS))
+    ]
+    complaints += [f"its '{name}' is not marked with @gempy_gan.hookimpl" for name in HOOKS if name in set(dir(plugin)) - marked]
+    return entries, complaints or ([] if marked else [f"it implements no hook. Expected one of {', '.join(HOOKS)}"])
 
 
 def _register(kind: Kind, owner: str, entries: list[Entry]) -> hookspecs.Register:
     def register(name: str, target: Any, summary: str = "", suffixes: Sequence[str] = ()) -> None:
-        entries.append(Entry(kind, name, target, owner, summary, tuple(suffixes)))
+        entries.append(checked(kind, name, target, owner, summary, suffixes))
 
     return register
+
+
+def _module_from(file: Path) -> ModuleType:
+    """Import a file under its own name, where "name:attribute" targets, dataclasses and pickled workers look for it."""
+    name = file.stem
+    known = sys.modules.get(name) or importlib.util.find_spec(name)
+    where = getattr(known, "__file__", None) or getattr(known, "origin", None)
+    if known is not None and (where is None or Path(where).resolve() != file):
+        raise PluginError(f"the module name '{name}' is already used by {where or 'Python itself'}; rename the file")
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
+        raise
+    return module
+
+
+def _owner(point: EntryPoint, found: Registry) -> str:
+    """The distribution, which is what a user uninstalls; with the entry point's name where it brings several."""
+    distribution = _distribution(point)
+    return distribution if distribution not in found.plugins else f"{distribution}:{point.name}"
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.name
+
+
+def _version(point: EntryPoint) -> str:
+    return point.dist.version if point.dist is not None else point.value
+
+
+def _normal(name: str) -> str:
+    """A distribution's name as package indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _reason(error: BaseException) -> str:
+    """An exception in one line, with the place where the plugin raised it."""
+    message = " ".join(str(error).split())
+    if isinstance(error, GempyGanError):
+        return message
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    frame = trace.tb_frame.f_code.co_filename if trace is not None else ""
+    where = f" (line {trace.tb_lineno} of {Path(frame).name})" if trace is not None and Path(frame).is_file() else ""
+    return f"{type(error).__name__}: {message}{where}"
+
+
+def _remedy(owner: str, origin: str) -> str:
+    if origin == "file":
+        return "Correct the file."
+    return f"Update it, uninstall it, or leave it out with GEMPY_GAN_DISABLE={owner}."
