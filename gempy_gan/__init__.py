@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gempy_gan import forward as forward
     from gempy_gan import plot as plot
+    from gempy_gan.blocking import block as block
     from gempy_gan.constraints import Constraints as Constraints
     from gempy_gan.constraints import HardData as HardData
     from gempy_gan.constraints import SoftData as SoftData
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from gempy_gan.geomodel import from_gempy as from_gempy
     from gempy_gan.geomodel import to_gempy as to_gempy
     from gempy_gan.grid import Grid as Grid
-    from gempy_gan.gridding import block as block
-    from gempy_gan.gridding import resample as resample
     from gempy_gan.hookspecs import hookimpl as hookimpl
     from gempy_gan.inversion import invert as invert
     from gempy_gan.inversion import prior_for as prior_for
@@ -42,12 +41,16 @@ if TYPE_CHECKING:
     from gempy_gan.prior import Prior as Prior
     from gempy_gan.prior import TunablePrior as TunablePrior
     from gempy_gan.properties import Property as Property
+    from gempy_gan.resampling import resample as resample
     from gempy_gan.seismic import SeismicCube as SeismicCube
     from gempy_gan.strategy import Draws as Draws
     from gempy_gan.strategy import Strategy as Strategy
     from gempy_gan.wells import WellLog as WellLog
+    from gempy_gan.wells import flatten as flatten
+    from gempy_gan.wells import gamma_to_fraction as gamma_to_fraction
 
 _HOME = {
+    "blocking": ("block",),
     "constraints": ("Constraints", "HardData", "SoftData"),
     "diagnostics": ("diagnose",),
     "ensemble": ("Ensemble",),
@@ -56,16 +59,16 @@ _HOME = {
     "frame": ("Frame",),
     "geomodel": ("from_gempy", "to_gempy"),
     "grid": ("Grid",),
-    "gridding": ("block", "resample"),
     "hookspecs": ("hookimpl",),
     "inversion": ("invert", "prior_for", "sample"),
     "likelihood": ("Likelihood",),
     "plugins": ("get_forward", "get_prior", "get_strategy"),
     "prior": ("DiffusionPrior", "LatentPrior", "Prior", "TunablePrior"),
     "properties": ("Property",),
+    "resampling": ("resample",),
     "seismic": ("SeismicCube",),
     "strategy": ("Draws", "Strategy"),
-    "wells": ("WellLog",),
+    "wells": ("WellLog", "flatten", "gamma_to_fraction"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 _MODULES = ("forward", "plot")
