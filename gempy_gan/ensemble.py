@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,13 @@ from gempy_gan.properties import Property, as_property
 
 DIMS = ("realization", "x", "y", "z")
 CONVENTION = "gempy_gan ensemble 1"
+REALIZATION = {"standard_name": "realization", "long_name": "number of the realization", "units": "1"}
+ACTIVE = {
+    "standard_name": "status_flag",
+    "long_name": "cell belongs to the unit",
+    "flag_values": np.array([0, 1], dtype=np.int8),
+    "flag_meanings": "inactive active",
+}
 
 
 class Ensemble:
@@ -59,9 +67,9 @@ class Ensemble:
             raise GridError(f"The values have shape {array.shape}. Expected (n, {len(props)}, *{grid.resolution}).")
         variables = {p.name: (DIMS, storable(array[:, c], p), attributes(p)) for c, p in enumerate(props)}
         dataset = xr.Dataset(variables, coordinates(grid), describe(grid, props, provenance or {}))
-        dataset = dataset.assign_coords(realization=np.arange(len(array)))
+        dataset = dataset.assign_coords(realization=("realization", np.arange(len(array)), dict(REALIZATION)))
         if grid.active is not None:
-            dataset["active"] = (DIMS[1:], grid.active.astype(np.int8), {"long_name": "cell belongs to the unit"})
+            dataset["active"] = (DIMS[1:], grid.active.astype(np.int8), dict(ACTIVE))
         if log_weights is not None:
             dataset["log_weight"] = ("realization", np.asarray(log_weights, dtype=np.float64))
         return cls(dataset)
@@ -104,6 +112,26 @@ class Ensemble:
             raise GempyGanError(f"Realization {index} was asked for, and the ensemble holds {len(self)}. Count from 0.")
         return np.stack([self.dataset[p.name].isel(realization=index).values.astype(np.float32) for p in self.properties])
 
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Number of each realization: 0, 1, ... unless some were selected; files are named after it."""
+        return tuple(int(label) for label in self.dataset["realization"].values)
+
+    def select(self, realizations: Iterable[int] | None) -> Ensemble:
+        """The realizations with these numbers, in this order, keeping their numbers; None means all of them.
+
+        A lazy dataset stays lazy. Raises GempyGanError for a number that the ensemble does not hold, or no number at all.
+        """
+        if realizations is None:
+            return self
+        position = {label: index for index, label in enumerate(self.labels)}
+        wanted = list(realizations)
+        missing = [label for label in wanted if label not in position]
+        if missing or not wanted:
+            asked = f"Realization {missing[0]} was" if missing else "No realization was"
+            raise GempyGanError(f"{asked} asked for, and the ensemble holds {_ranges(self.labels)}.")
+        return Ensemble(self.dataset.isel(realization=[position[label] for label in wanted]))
+
     def mean(self, name: str) -> xr.DataArray:
         """Weighted mean of a continuous property over the realizations, (x, y, z)."""
         self._continuous(name, "mean")
@@ -140,7 +168,8 @@ def coordinates(grid: Grid) -> dict[str, Any]:
     """Coordinates of a dataset on this grid: x, y, z before rotation, and easting, northing (x, y) on the map."""
     named = zip("xyz", ("along the first axis", "along the second axis", "height, upwards"), strict=True)
     coords: dict[str, Any] = {
-        axis: (axis, grid.axis(k), {"units": "m", "long_name": long_name}) for k, (axis, long_name) in enumerate(named)
+        axis: (axis, grid.axis(k), {"units": "m", "long_name": long_name, "axis": axis.upper()})
+        for k, (axis, long_name) in enumerate(named)
     }
     coords["z"][2]["positive"] = "up"
     column = np.indices((*grid.resolution[:2], 1)).reshape(3, -1).T
@@ -155,7 +184,7 @@ def attributes(prop: Property) -> dict[str, Any]:
     attrs: dict[str, Any] = {"units": prop.unit, "long_name": prop.name.replace("_", " ")}
     if prop.is_facies:
         attrs["flag_values"] = np.array(list(prop.facies), dtype=np.int16)
-        attrs["flag_meanings"] = " ".join(label.replace(" ", "_") for label in prop.facies.values())
+        attrs["flag_meanings"] = " ".join(_flag(label) for label in prop.facies.values())
     return attrs
 
 
@@ -166,8 +195,23 @@ def describe(grid: Grid, properties: Sequence[Property], provenance: Mapping[str
         "gempy_gan_convention": CONVENTION,
         "grid": json.dumps(grid.to_dict()),
         "properties": json.dumps([p.to_dict() for p in properties]),
-        "provenance": json.dumps(dict(provenance), sort_keys=True),
+        "provenance": json.dumps(plain(dict(provenance)), sort_keys=True),
     }
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON keeps it: mappings, lists, strings, numbers, None; tuples and arrays become lists.
+
+    >>> plain({"shape": (2, 3), "std": np.float32(0.5)})
+    {'shape': [2, 3], 'std': 0.5}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
 
 
 def storable(values: ArrayLike, prop: Property) -> NDArray[Any]:
@@ -182,3 +226,15 @@ def storable(values: ArrayLike, prop: Property) -> NDArray[Any]:
             f"Expected one of the codes {list(prop.facies)}."
         )
     return array.astype(np.int16)
+
+
+def _flag(label: str) -> str:
+    """A facies name as one word of CF's flag_meanings."""
+    return re.sub(r"[^A-Za-z0-9_.+@-]", "_", label) or "_"
+
+
+def _ranges(labels: Sequence[int]) -> str:
+    """'0 to 99' for a run of numbers, else all of them."""
+    if len(labels) > 2 and list(labels) == list(range(labels[0], labels[-1] + 1)):
+        return f"{labels[0]} to {labels[-1]}"
+    return ", ".join(map(str, labels)) or "none"

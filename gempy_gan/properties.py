@@ -8,6 +8,8 @@ from typing import Any
 
 from gempy_gan.errors import GempyGanError
 
+CODES = range(-(2**15), 2**15)  # facies are stored in 16 bits
+
 
 @dataclass(frozen=True)
 class Property:
@@ -27,6 +29,15 @@ class Property:
         if self.codes is not None:
             pairs: Iterable[Any] = self.codes.items() if isinstance(self.codes, Mapping) else self.codes
             object.__setattr__(self, "codes", tuple(sorted((int(code), str(label)) for code, label in pairs)))
+            self._check_codes()
+
+    def _check_codes(self) -> None:
+        codes = list(dict(self.codes or ()))
+        if not codes or len(codes) != len(self.codes or ()) or codes[0] < CODES.start or codes[-1] >= CODES.stop:
+            raise GempyGanError(
+                f"The facies {self.name!r} have the codes {[code for code, _ in self.codes or ()]}. "
+                f"Expected at least one, each once, between {CODES.start} and {CODES.stop - 1}."
+            )
 
     @property
     def is_facies(self) -> bool:
