@@ -12,7 +12,7 @@ from typing import Any
 
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError
-from gempy_gan.plugins import for_path, registry
+from gempy_gan.plugins import call, for_path, registry
 
 
 def read(path: str | os.PathLike[str], **options: Any) -> Any:
@@ -26,8 +26,16 @@ def read(path: str | os.PathLike[str], **options: Any) -> Any:
     if entry.kind == "adapters":
         if not file.is_file():
             raise FormatError(f"{file} does not exist. Check the path.")
-        return entry.load()(file, **options)
-    return entry.load().read(file, **options)
+        return call(entry, entry.load(), file, **options)
+    return call(entry, entry.load().read, file, **options)
+
+
+def read_ensemble(path: str | os.PathLike[str], **options: Any) -> Ensemble:
+    """Read a file that must hold an ensemble; errors as in `read`, and FormatError when it holds something else."""
+    found = read(path, **options)
+    if not isinstance(found, Ensemble):
+        raise FormatError(f"{path} holds a {type(found).__name__}. Expected an ensemble, such as a .zarr store or a .nc file.")
+    return found
 
 
 def write(ensemble: Ensemble, path: str | os.PathLike[str], **options: Any) -> list[Path]:
@@ -37,9 +45,9 @@ def write(ensemble: Ensemble, path: str | os.PathLike[str], **options: Any) -> l
     interrupt) leaves nothing half-written. Raises FormatError when the format cannot hold the ensemble or the disk refuses.
     """
     target = Path(path)
-    module = for_path("formats", target).load()
+    entry = for_path("formats", target)
     with staged(target) as path_there:
-        written = module.write(ensemble, path_there, **options)
+        written = call(entry, entry.load().write, ensemble, path_there, **options)
     return [target.parent / file.relative_to(path_there.parent) for file in written]
 
 

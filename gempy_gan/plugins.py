@@ -63,19 +63,19 @@ def get_prior(name: str, **options: Any) -> Prior:
 
     Raises PluginError for an unknown name, GempyGanError for options that it does not take.
     """
-    prior: Prior = _build(registry().get("priors", name), options)
+    prior: Prior = _build("priors", name, options)
     return prior
 
 
 def get_strategy(name: str, **options: Any) -> Strategy:
     """The strategy registered as `name`, built with its options; errors as in `get_prior`."""
-    strategy: Strategy = _build(registry().get("strategies", name), options)
+    strategy: Strategy = _build("strategies", name, options)
     return strategy
 
 
 def get_forward(name: str, **options: Any) -> Any:
     """The forward operator registered as `name`, built with its options; errors as in `get_prior`."""
-    return _build(registry().get("forwards", name), options)
+    return _build("forwards", name, options)
 
 
 def for_path(kind: Literal["adapters", "formats"], path: str | os.PathLike[str]) -> Entry:
@@ -87,23 +87,29 @@ def for_path(kind: Literal["adapters", "formats"], path: str | os.PathLike[str])
     return entry
 
 
-def _build(entry: Entry, options: dict[str, Any]) -> Any:
+def call(entry: Entry, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call what an entry registered. Raises GempyGanError, naming its options, when they do not fit its signature."""
     import inspect
 
-    factory = entry.load()
     try:
-        signature = inspect.signature(factory)
-        signature.bind(**options)
+        signature = inspect.signature(function)
+    except ValueError:  # written in C: it checks its arguments itself
+        return function(*arguments, **options)
+    try:
+        signature.bind(*arguments, **options)
     except TypeError as error:
-        allowed = list(signature.parameters)
+        allowed = list(signature.parameters)[len(arguments) :]
         unknown = next((name for name in options if name not in allowed), "")
         raise GempyGanError(
-            f"The {KINDS[entry.kind]} '{entry.name}' cannot be built: {error}. Its options: {', '.join(allowed) or 'none'}."
-            f"{did_you_mean(unknown, allowed)}"
+            f"The {KINDS[entry.kind]} '{entry.name}' cannot be used like this: {error}. "
+            f"Its options: {', '.join(allowed) or 'none'}.{did_you_mean(unknown, allowed)}"
         ) from None
-    except ValueError:  # a factory written in C has no signature to check; it checks its arguments itself
-        pass
-    return factory(**options)
+    return function(*arguments, **options)
+
+
+def _build(kind: Kind, name: str, options: dict[str, Any]) -> Any:
+    entry = registry().get(kind, name)
+    return call(entry, entry.load(), **options)
 
 
 def _add_plugin(found: Registry, owner: str, origin: str, load: Callable[[], Any], strict: bool = False) -> None:

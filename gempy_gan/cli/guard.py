@@ -1,0 +1,81 @@
+"""How a command ends: with an exit code and, where something is wrong, one line on stderr instead of a traceback."""
+
+from __future__ import annotations
+
+import errno
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import click
+
+from gempy_gan.errors import GempyGanError, GempyGanWarning
+
+
+class Failure(click.ClickException):
+    """An error that is shown as its message alone."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the message to stderr, as one line."""
+        click.echo(" ".join(self.message.splitlines()), file=file, err=file is None)
+
+
+class Interrupted(Failure):
+    """Ctrl-C, with the exit code that shells give it."""
+
+    exit_code = 130
+
+
+class GuardedGroup(click.Group):
+    """A group whose commands end with 0, 1 (cannot be right), 2 (usage) or 130 (Ctrl-C).
+
+    Its option `--debug` lets errors and all warnings through as Python shows them.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a warning of the package is one line on stderr, those of other libraries are left to --debug."""
+        debug = bool(ctx.params.get("debug"))
+        try:
+            if debug:
+                return super().invoke(ctx)
+            with _plain_warnings():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("Interrupted.") from None
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if debug or (isinstance(error, OSError) and error.errno == errno.EPIPE):  # a closed pipe is click's to end quietly
+                raise
+            raise Failure(_line(error)) from None
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    seen: set[str] = set()
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        line = f"Warning: {' '.join(str(message).splitlines())}"
+        if line not in seen:
+            seen.add(line)
+            click.echo(line, err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", GempyGanWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, GempyGanError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # torch says it with a RuntimeError
+        return f"There is not enough memory ({error}). Ask for fewer realizations at once or a coarser grid."
+    return (
+        f"This is a bug in gempy-gan: {type(error).__name__}: {error}. "
+        "Repeat the command with --debug (gempy-gan --debug ...) and report what it shows."
+    )
