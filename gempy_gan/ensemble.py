@@ -92,6 +92,11 @@ class Ensemble:
         weight = np.exp(self.dataset["log_weight"].values - self.dataset["log_weight"].values.max())
         return np.asarray(weight / weight.sum())
 
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Number of each realization: 0, 1, ... unless some were selected; files are named after it."""
+        return tuple(int(label) for label in self.dataset["realization"].values)
+
     def __len__(self) -> int:
         return int(self.dataset.sizes["realization"])
 
@@ -111,11 +116,6 @@ class Ensemble:
         if not -len(self) <= index < len(self):
             raise GempyGanError(f"Realization {index} was asked for, and the ensemble holds {len(self)}. Count from 0.")
         return np.stack([self.dataset[p.name].isel(realization=index).values.astype(np.float32) for p in self.properties])
-
-    @property
-    def labels(self) -> tuple[int, ...]:
-        """Number of each realization: 0, 1, ... unless some were selected; files are named after it."""
-        return tuple(int(label) for label in self.dataset["realization"].values)
 
     def select(self, realizations: Iterable[int] | None) -> Ensemble:
         """The realizations with these numbers, in this order, keeping their numbers; None means all of them.

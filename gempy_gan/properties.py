@@ -32,10 +32,11 @@ class Property:
             self._check_codes()
 
     def _check_codes(self) -> None:
-        codes = list(dict(self.codes or ()))
-        if not codes or len(codes) != len(self.codes or ()) or codes[0] < CODES.start or codes[-1] >= CODES.stop:
+        pairs: Any = self.codes
+        codes = [code for code, _ in pairs]
+        if not codes or len(set(codes)) < len(codes) or codes[0] not in CODES or codes[-1] not in CODES:
             raise GempyGanError(
-                f"The facies {self.name!r} have the codes {[code for code, _ in self.codes or ()]}. "
+                f"The facies {self.name!r} have the codes {codes}. "
                 f"Expected at least one, each once, between {CODES.start} and {CODES.stop - 1}."
             )
 
