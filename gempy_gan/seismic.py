@@ -40,6 +40,40 @@ class Binning:
         return np.asarray(np.linalg.solve(self.matrix[1:].T, offset.T).T)
 
 
+def fit_binning(lines: ArrayLike, xy: ArrayLike) -> tuple[Binning, NDArray[np.float64]]:
+    """Least-squares binning of traces with inline, crossline numbers (n, 2) at map coordinates (n, 2).
+
+    Also returns the distance (n,) of each trace from its fitted position in bins, the bin being the shortest step from one
+    trace to the next along inline or crossline. Raises GempyGanError when all traces carry the same line numbers, or when
+    line numbers span an area and the positions do not.
+
+    >>> binning, distance = fit_binning([[1, 1], [1, 2], [2, 1], [2, 2]], [[0, 0], [0, 10], [20, 0], [20, 10]])
+    >>> binning.lines([[10.0, 5.0]]).round(6).tolist()
+    [[1.5, 1.5]]
+    """
+    number, position = np.asarray(lines, dtype=np.float64), np.asarray(xy, dtype=np.float64)
+    centre, middle = number.mean(axis=0), position.mean(axis=0)
+    slope, _, rank, _ = np.linalg.lstsq(number - centre, position - middle, rcond=1e-9)
+    if rank == 0:
+        raise GempyGanError("All traces carry the same inline and crossline number. Expected numbers that tell traces apart.")
+    step = min(_steps(number, slope), default=0.0)
+    if step == 0 or (rank == 2 and np.linalg.cond(slope * _spread(number)[:, None]) > 1e6):
+        raise GempyGanError("The traces' positions span no area and no line, though their line numbers do: check the positions.")
+    distance = np.linalg.norm(position - middle - (number - centre) @ slope, axis=1) / step
+    matrix = np.vstack([middle - centre @ slope, slope])
+    return Binning(matrix, float(distance.max()), is_3d=bool(rank == 2)), distance
+
+
+def _spread(lines: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.maximum(np.ptp(lines, axis=0), 1.0))
+
+
+def _steps(lines: NDArray[np.float64], slope: NDArray[np.float64]) -> list[float]:
+    """Distances on the map from one number in use to the next, for inline and crossline."""
+    gaps = [np.diff(np.unique(column)) for column in lines.T]
+    return [float(gap.min() * np.linalg.norm(slope[k])) for k, gap in enumerate(gaps) if len(gap)]
+
+
 @dataclass(frozen=True, eq=False)
 class SeismicCube:
     """Traces with positions.
