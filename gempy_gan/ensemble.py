@@ -17,6 +17,7 @@ from gempy_gan.properties import Property, as_property
 
 DIMS = ("realization", "x", "y", "z")
 CONVENTION = "gempy_gan ensemble 1"
+RESERVED = {*DIMS, "easting", "northing", "active", "log_weight"}
 REALIZATION = {"standard_name": "realization", "long_name": "number of the realization", "units": "1"}
 ACTIVE = {
     "standard_name": "status_flag",
@@ -24,6 +25,7 @@ ACTIVE = {
     "flag_values": np.array([0, 1], dtype=np.int8),
     "flag_meanings": "inactive active",
 }
+LOG_WEIGHT = {"long_name": "normalised log weight of the realization", "units": "1"}
 
 
 class Ensemble:
@@ -62,6 +64,7 @@ class Ensemble:
         fit the grid and the properties, GempyGanError when facies are not whole numbers of known codes.
         """
         props = tuple(as_property(p) for p in properties)
+        _check_names([p.name for p in props])
         array = np.asarray(values)
         if array.ndim != 5 or array.shape[1:] != (len(props), *grid.resolution):
             raise GridError(f"The values have shape {array.shape}. Expected (n, {len(props)}, *{grid.resolution}).")
@@ -71,7 +74,7 @@ class Ensemble:
         if grid.active is not None:
             dataset["active"] = (DIMS[1:], grid.active.astype(np.int8), dict(ACTIVE))
         if log_weights is not None:
-            dataset["log_weight"] = ("realization", np.asarray(log_weights, dtype=np.float64))
+            dataset["log_weight"] = ("realization", np.asarray(log_weights, dtype=np.float64), dict(LOG_WEIGHT))
         return cls(dataset)
 
     @property
@@ -219,13 +222,24 @@ def storable(values: ArrayLike, prop: Property) -> NDArray[Any]:
     array = np.asarray(values)
     if not prop.is_facies:
         return array.astype(np.float32, copy=False)
-    known = np.isin(array, list(prop.facies))
+    known = np.zeros(array.shape, dtype=np.bool_)
+    for code in prop.facies:  # several times faster than np.isin for a handful of codes
+        known |= array == code
     if not known.all():
         raise GempyGanError(
             f"Facies {prop.name!r} hold {array[~known].flat[0]:g} (and {int((~known).sum()) - 1} more cells). "
             f"Expected one of the codes {list(prop.facies)}."
         )
     return array.astype(np.int16)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Raise GempyGanError for no property, a property given twice, or one named like another variable of the dataset."""
+    wrong = [name for name in names if name in RESERVED or names.count(name) > 1]
+    if wrong or not names:
+        raise GempyGanError(
+            f"The properties are named {list(names)}. Expected at least one, each once, none of {', '.join(sorted(RESERVED))}."
+        )
 
 
 def _flag(label: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from gempy_gan.ensemble import CONVENTION, Ensemble, plain, storable
+from gempy_gan.ensemble import CONVENTION, LOG_WEIGHT, Ensemble, plain, storable
 from gempy_gan.errors import FormatError, GridError
 from gempy_gan.grid import Grid
 from gempy_gan.properties import Property, as_property
@@ -207,7 +207,7 @@ class EnsembleStore:
 _LOG_WEIGHT = {
     "data_type": "float64",
     "fill_value": 0.0,
-    "attributes": {"long_name": "normalised log weight of the realization", "units": "1"},
+    "attributes": dict(LOG_WEIGHT),
 }
 
 
