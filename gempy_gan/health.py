@@ -24,7 +24,7 @@ class Finding:
     def __str__(self) -> str:
         where = f" (line {self.line})" if self.line is not None else ""
         done = f" {self.action}" if self.action else ""
-        return f"{self.level}: {self.message}{where}{done}"
+        return f"{self.level}: {self.message.rstrip('.')}{where}.{done}"
 
 
 Health = tuple[Finding, ...]

@@ -1,0 +1,212 @@
+"""What the header of a LAS file says: version, units, position, and whether it agrees with itself."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gempy_gan.errors import FormatError
+from gempy_gan.health import Finding
+
+METRES = {
+    **dict.fromkeys(("M", "METER", "METERS", "METRE", "METRES", "MTR"), 1.0),
+    **dict.fromkeys(("F", "FT", "FEET", "FOOT"), 0.3048),
+    **dict.fromkeys(("USFT", "FTUS", "FT-US", "FT_US"), 1200 / 3937),
+    **dict.fromkeys(("CM", "CENTIMETER", "CENTIMETRE"), 0.01),
+}
+"""Metres per unit of length, by the unit's name in capitals."""
+
+ELEVATIONS = ("EREF", "KB", "EKB", "KBE", "RKB", "ERKB", "KB_ELEVATION", "KBELEV", "ELEV_KB")
+"""Header names of the elevation of the depth reference."""
+
+HEADS = (("X", "Y"), ("XCOORD", "YCOORD"), ("X_COORD", "Y_COORD"), ("XWELL", "YWELL"), ("EASTING", "NORTHING"))
+"""Header names of the head's map coordinates."""
+
+_IN_LOCATION = re.compile(r"\bX\s*=\s*(-?[\d.]+)\D+?\bY\s*=\s*(-?[\d.]+)", re.IGNORECASE)
+_SAME = 0.01  # metres within which two statements of one position agree
+
+
+def parse(lines: Sequence[str], found: list[Finding]) -> Any:
+    """The header as lasio reads it, mnemonics as in the file; unreadable lines are reported and left out.
+
+    Raises FormatError for LAS 3 and for what is no LAS file.
+    """
+    _check_version(lines, found)
+    header = _parse(lines, found)
+    for letter, section in (("~V", "Version"), ("~W", "Well")):
+        if not any(line.lstrip().upper().startswith(letter) for line in lines):
+            header.sections[section].clear()  # lasio fills a missing section with values of its own
+    return header
+
+
+def _parse(lines: Sequence[str], found: list[Finding]) -> Any:
+    import lasio
+
+    text = "\n".join(lines) + "\n~A\n"
+    options: dict[str, Any] = {"ignore_data": True, "mnemonic_case": "preserve"}
+    with _quiet():
+        try:
+            return lasio.read(io.StringIO(text), **options)
+        except lasio.exceptions.LASHeaderError as error:
+            found.append(Finding("warning", f"lasio cannot read a header line: {error}", "Such lines were left out."))
+        except Exception as error:  # lasio raises whatever its parser meets
+            raise FormatError(f"lasio cannot read the header: {error}. Correct the file.") from error
+        try:
+            return lasio.read(io.StringIO(text), ignore_header_errors=True, **options)
+        except Exception as error:
+            raise FormatError(f"lasio cannot read the header: {error}. Correct the file.") from error
+
+
+def _check_version(lines: Sequence[str], found: list[Finding]) -> None:
+    stated = [match.group(1) for line in lines if (match := re.match(r"\s*VERS\s*\.[^:]*?(\d+(?:\.\d+)?)", line, re.IGNORECASE))]
+    if not stated:
+        found.append(
+            Finding("warning", "The header has no VERS", "It was read as LAS 2.0, the well's name taken from the file's name.")
+        )
+    elif not 1 <= float(stated[0]) < 3:
+        raise FormatError(f"The file is LAS {stated[0]}. Versions 1.2 and 2.0 are read: export or convert it to LAS 2.0.")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence lasio's logging: what matters is found here and recorded in `health`."""
+    logger = logging.getLogger("lasio")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def value(header: Any, section: str, mnemonic: str) -> str:
+    """One header value as stripped text, "" where it is absent or equal to NULL."""
+    return next((str(item.value).strip() for item in header.sections[section] if item.original_mnemonic.upper() == mnemonic), "")
+
+
+def number(text: str) -> float:
+    """A header value as a number, NaN where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def well_name(header: Any, stem: str, found: list[Finding]) -> str:
+    """WELL, else UWI, else the file's name. Without a version the order of value and description is unknown: the file's name."""
+    if not value(header, "Version", "VERS"):
+        return stem
+    name = value(header, "Well", "WELL") or value(header, "Well", "UWI")
+    if not name:
+        found.append(Finding("warning", "The header names no well", f"The file's name {stem!r} was taken."))
+    return name or stem
+
+
+def depth_factor(header: Any, curve: Any, given: str | None, found: list[Finding]) -> float:
+    """Metres per unit of depth. Raises FormatError when no, an unknown, or several units are stated and none is given."""
+    strt = [item for item in header.well if item.original_mnemonic.upper() in ("STRT", "STOP", "STEP")]
+    stated = sorted({str(item.unit).strip() for item in [curve, *strt]} - {""})
+    factors = {METRES.get(unit.upper()) for unit in stated}
+    if given is not None:
+        factor = METRES.get(given.upper())
+        if factor is None:
+            raise FormatError(f"depth_unit is {given!r}. Allowed: 'm' or 'ft'.")
+        if factors - {factor}:
+            found.append(
+                Finding("warning", f"The header states depths in {', '.join(stated)}", f"They were read in {given}, as told.")
+            )
+    elif len(factors) != 1 or None in factors:
+        what = f"in {' and '.join(repr(unit) for unit in stated)}" if stated else "without a unit"
+        raise FormatError(f"The header states depths {what}. Expected one of m, ft: give `depth_unit='m'` or 'ft'.")
+    else:
+        (only,) = factors
+        factor = only or 1.0
+    if factor != 1.0:
+        found.append(
+            Finding("note", f"Depths are in {given or ', '.join(stated)}", f"They were multiplied by {factor:.6g} to metres.")
+        )
+    return factor
+
+
+def check_interval(header: Any, depth: NDArray[np.float64], found: list[Finding]) -> None:
+    """Record where STRT, STOP and STEP contradict the depths (in the file's order and unit)."""
+    steps = np.diff(depth)
+    step = float(np.median(steps)) if len(steps) else 0.0
+    for mnemonic, actual, slack in (
+        ("STRT", depth[0], abs(step) / 2),
+        ("STOP", depth[-1], abs(step) / 2),
+        ("STEP", step, abs(step) / 100),
+    ):
+        text = value(header, "Well", mnemonic)
+        stated = number(text)
+        irregular = mnemonic == "STEP" and stated == 0
+        if not irregular and not abs(stated - actual) <= slack + 1e-6:
+            found.append(
+                Finding("warning", f"{mnemonic} is {text or 'missing'}, the data say {actual:g}", "The data were followed.")
+            )
+    if len(steps) and np.ptp(steps) > 0.01 * abs(step) + 1e-6:
+        found.append(Finding("note", f"The depth step varies from {steps.min():g} to {steps.max():g}"))
+
+
+def elevation(header: Any, found: list[Finding]) -> float:
+    """The header's elevation of the depth reference, metres. Raises FormatError when absent, contradictory or unitless."""
+    stated = [(item, _metres(item)) for item in _items(header, ELEVATIONS)]
+    values = {round(metres, 3) for _, metres in stated}
+    listed = ", ".join(f"{item.original_mnemonic} {item.value} {item.unit}".strip() for item, _ in stated) or "none"
+    datum = [item for item in _items(header, ("EPD",)) if number(str(item.value)) != 0]
+    if not stated or max(values) - min(values) > _SAME or not np.isfinite(list(values)).all():
+        raise FormatError(
+            f"The elevation of the depth reference in the header is {listed}. Expected one, with its unit: give `kb=` in metres."
+        )
+    if datum:
+        raise FormatError(
+            f"The header has {listed} above a permanent datum that lies at EPD {datum[0].value}, itself above another datum. "
+            "Expected one vertical datum: give `kb=` in metres above it."
+        )
+    if 0.0 in values:
+        found.append(
+            Finding("warning", f"The depth reference lies at the datum ({listed})", "Check that this is no placeholder.")
+        )
+    found.append(Finding("note", f"kb = {stated[0][1]:g} m was taken from the header ({listed})"))
+    return stated[0][1]
+
+
+def head(header: Any, found: list[Finding]) -> tuple[float, float]:
+    """The head's map coordinates in metres, from the header. Raises FormatError when absent, contradictory or not in metres."""
+    stated: dict[str, tuple[float, float]] = {}
+    for pair in HEADS:
+        for x, y in zip(_items(header, pair[:1]), _items(header, pair[1:]), strict=False):
+            stated["/".join(pair)] = (_metres(x, blank=1.0), _metres(y, blank=1.0))
+    for item in _items(header, ("LOC",), numeric=False):
+        if match := _IN_LOCATION.search(f"{item.unit} {item.value} {item.descr}"):
+            stated["LOC"] = (float(match.group(1)), float(match.group(2)))
+    places = np.array(list(stated.values())).reshape(-1, 2)
+    listed = ", ".join(f"{name} {x:.10g} {y:.10g}" for name, (x, y) in stated.items()) or "none"
+    if not len(places) or not np.isfinite(places).all() or np.ptp(places, axis=0).max() > _SAME:
+        raise FormatError(f"The well's position in the header is {listed}. Expected one, in metres: give `xy=(x, y)`.")
+    found.append(Finding("note", f"xy was taken from the header ({listed}), metres"))
+    return float(places[0, 0]), float(places[0, 1])
+
+
+def _items(header: Any, mnemonics: Sequence[str], numeric: bool = True) -> list[Any]:
+    """Header items of these names in all sections but the curves; numeric ones must hold a number other than NULL."""
+    null = number(value(header, "Well", "NULL"))
+    sections = [
+        items for name, items in header.sections.items() if name not in ("Version", "Curves") and not isinstance(items, str)
+    ]
+    items = [item for section in sections for item in section if item.original_mnemonic.upper() in mnemonics]
+    if not numeric:
+        return items
+    return [item for item in items if np.isfinite(number(str(item.value))) and number(str(item.value)) != null]
+
+
+def _metres(item: Any, blank: float = float("nan")) -> float:
+    unit = str(item.unit).strip().upper()
+    return number(str(item.value)) * (METRES.get(unit, float("nan")) if unit else blank)
