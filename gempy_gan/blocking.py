@@ -139,11 +139,11 @@ def _one(well: WellLog, number: int, grid: Grid, curve: str) -> tuple[tuple[NDAr
     length = np.gradient(md) if len(md) > 1 else np.zeros(len(md))
     known = np.isfinite(value)
     xyz = well.xyz(md[known])
-    placed = np.isfinite(xyz).all(axis=1)
+    placed = np.isfinite(xyz.sum(axis=1))
     index = grid.cells(xyz[placed])
     inside = index[:, 0] != OUTSIDE
     flat = np.ravel_multi_index(tuple(index[inside].T), grid.resolution)
-    active = grid.active_cells.ravel()[flat]
+    active = np.ones(len(flat), dtype=np.bool_) if grid.active is None else grid.active.ravel()[flat]
     used = np.flatnonzero(known)[placed][inside][active]
     row = {
         "well": well.name,
@@ -164,7 +164,7 @@ def _extent(xyz: NDArray[np.float64]) -> list[float] | None:
     """[x0, x1, y0, y1, z0, z1] of positions (N, 3)."""
     if not len(xyz):
         return None
-    return [float(v) for v in np.stack([xyz.min(axis=0), xyz.max(axis=0)], axis=1).ravel()]
+    return [float(bound) for axis in xyz.T for bound in (axis.min(), axis.max())]
 
 
 def _check_coverage(wells: list[WellLog], rows: list[dict[str, Any]], grid: Grid, curve: str) -> None:
@@ -176,7 +176,7 @@ def _check_coverage(wells: list[WellLog], rows: list[dict[str, Any]], grid: Grid
         extent = ", ".join(f"{a} {grid.extent[2 * k]:.10g} to {grid.extent[2 * k + 1]:.10g}" for k, a in enumerate("xyz"))
         raise GempyGanError(
             f"None of {len(wells)} wells has a value of {curve} in an active cell: the samples lie at {where or 'no position'}, "
-            f"the grid at {extent} m (rotation {grid.rotation:g}). Expected them to meet: check xy, kb, the depth unit and z upwards."
+            f"the grid at {extent} m (rotation {grid.rotation:g}). Expected them to meet: check xy, kb, depth unit, z up."
         )
     for row in empty:
         counts = ", ".join(

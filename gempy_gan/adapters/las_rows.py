@@ -47,7 +47,7 @@ class Rows:
     def _refuse(self, texts: list[str], column: int) -> None:
         bad = [row for row, text in enumerate(texts) if not _is_number(text)]
         raise FormatError(
-            f"Curve {self.columns[column]} holds {texts[bad[0]]!r} in line {self.lines[bad[0]]}; {len(bad)} of {len(texts)} values "
+            f"Curve {self.columns[column]} has {texts[bad[0]]!r} in line {self.lines[bad[0]]}: {len(bad)} of {len(texts)} values "
             "are no numbers. Correct the file, give `null=` the text if it means 'no value' (`decimal=','` for decimal "
             "commas), or leave the curve out with `curves=`."
         )
