@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gempy_gan.errors import GempyGanError, GridError
+from gempy_gan.errors import FormatError, GempyGanError, GridError
 from gempy_gan.frame import Extent
 from gempy_gan.grid import OUTSIDE, Grid
 
@@ -189,7 +191,7 @@ def _lithology(
     Computed on a copy: computing a model replaces its solution and reorders its elements. A dense grid is used because
     octree ids are those of coarse blocks, and `dense_ids` because `lith_block` is int8, which 127 units exhaust.
     """
-    gp = _gempy()
+    gp = gempy()
     grid = gp.data.Grid()
     grid.dense_grid = gp.data.grid.RegularGrid(np.asarray(local), np.asarray(resolution), geo_model.grid.transform)
     spared = {id(geo_model.grid): grid, id(geo_model.solutions): None, id(geo_model.taped_interpolation_input): None}
@@ -213,7 +215,7 @@ def _check_element(model: Any, element: str) -> None:
 
 
 def _compute(model: Any) -> Any:
-    gp = _gempy()
+    gp = gempy()
     with _numpy_engine(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)  # lith_block's, which is not used
         try:
@@ -259,9 +261,33 @@ def _below_topography(geo_model: Any, local: Extent, shape: tuple[int, ...]) -> 
     return np.asarray(box.axis(2) < height[..., None])
 
 
-def _gempy() -> Any:
-    """GemPy, imported when first needed (it takes seconds), without its greeting and its dependencies' own warnings."""
+def load_gempy(path: str | os.PathLike[str]) -> Any:
+    """A `gempy.data.GeoModel` that `gempy.save_model` wrote (.gempy), not yet computed.
+
+    Raises FormatError when the file is missing or no such model.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FormatError(f"The GemPy model {file} does not exist. Save one with gempy.save_model(model, path).")
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # GemPy calls its own format a preview
+        try:
+            return gempy().load_model(str(file))
+        except Exception as error:  # whatever GemPy's parsers raise, the file is what is wrong
+            raise FormatError(f"{file} is no GemPy model: {error}. Expected what gempy.save_model wrote (.gempy).") from error
+
+
+def save_gempy(geo_model: Any, path: str | os.PathLike[str]) -> Path:
+    """Write a GemPy model, without its solutions, to a .gempy file."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        gempy().save_model(geo_model, str(path), validate_serialization=False)
+    return Path(path)
+
+
+def gempy() -> Any:
+    """The package gempy, imported when first needed (it takes seconds), without its greeting and its dependencies' warnings."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore", DeprecationWarning)
-        import gempy
-    return gempy
+        import gempy as package
+    return package
