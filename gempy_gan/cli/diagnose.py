@@ -1,0 +1,31 @@
+"""`gempy-gan diagnose`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("diagnose")
+@click.argument("ensemble")
+@click.argument("constraints")
+@click.option("--held-out", "withheld", metavar="FILE", help="Data of held-out wells, to be predicted.")
+@click.option("--baseline", metavar="ENSEMBLE", help="Unconditional realizations of the same prior, to compare with.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(ensemble: str, constraints: str, withheld: str | None, baseline: str | None, as_json: bool) -> None:
+    """Check an ENSEMBLE against its CONSTRAINTS.
+
+    Does it honour them, has it the spread it should have, does it predict what was held out?
+    """
+    import json
+
+    from gempy_gan.diagnostics import diagnose
+    from gempy_gan.files import read_ensemble
+    from gempy_gan.observations import read_constraints
+
+    found = diagnose(
+        read_ensemble(ensemble),
+        read_constraints(constraints),
+        None if withheld is None else read_constraints(withheld),
+        None if baseline is None else read_ensemble(baseline),
+    )
+    click.echo(json.dumps(found.to_dict(), indent=1) if as_json else str(found))

@@ -1,0 +1,242 @@
+"""The demo: a made-up reservoir in a GemPy model, measured as industry files, and inverted from those files alone."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gempy_gan.errors import PluginError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gempy_gan.ensemble import Ensemble
+    from gempy_gan.grid import Grid
+    from gempy_gan.workflow import Result
+
+EXTENT = (0.0, 2400.0, 0.0, 2400.0, -1140.0, -1000.0)  # metres
+RESOLUTION = (48, 48, 24)
+WELLS = {  # heads on the map, metres; the last one is deviated
+    "D-1": (425.0, 525.0),
+    "D-2": (1275.0, 375.0),
+    "D-3": (2025.0, 775.0),
+    "D-4": (625.0, 1375.0),
+    "D-5": (1425.0, 1225.0),
+    "D-6": (1925.0, 1875.0),
+    "D-7": (875.0, 2025.0),
+    "D-8": (1275.0, 1725.0),
+}
+HELD_OUT = ("D-5", "D-7")
+DEVIATED, INCLINATION, AZIMUTH = "D-8", 35.0, 60.0  # below the kick-off, degrees
+KB, LOG_STEP, LOG_NOISE = 25.0, 0.5, 0.02
+FREQUENCY, VELOCITY, SAMPLING, NOISE = 45.0, 2800.0, 0.002, 0.15  # Hz, m/s, s, share of the signal's RMS
+ROCK = {"kind": "two end members", "coarse": [2650.0, 2150.0], "fine": [2950.0, 2350.0]}
+TRUTH_CELLS = 2000  # cells drawn at random to compare the ensemble with the truth
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """Where the demo wrote, what the study gave, and how the ensemble compares with the truth it never saw."""
+
+    folder: Path
+    result: Result
+    against_truth: str
+
+    def __str__(self) -> str:
+        written = "\n".join(f"  {file.relative_to(self.folder)}" for file in _first_of_each_folder(self.result.files))
+        return (
+            f"{self.result.diagnosis}\n\n{self.against_truth}\n\n"
+            f"{len(self.result.files)} files in {self.folder}, among them\n{written}\n"
+            f"Repeat it with: gempy-gan run {self.folder / 'study.toml'}"
+        )
+
+
+def run_demo(out: str | os.PathLike[str], n: int = 24, seed: int = 0) -> DemoResult:
+    """Make a reservoir, measure it, write LAS, SEG-Y and a study file into the folder `out`, and run that study.
+
+    Raises PluginError when the plugin that draws the truth (gempy-gan-boolean) is not installed.
+    """
+    from gempy_gan.study import load_study
+    from gempy_gan.workflow import run
+
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    grid = _structural_model(folder / "model.gempy")
+    truth = _truth(grid, seed)
+    _write_wells(folder, grid, truth, seed)
+    noise = _write_seismic(folder, grid, truth, seed)
+    (folder / "study.toml").write_text(_study(n, seed, noise), encoding="utf-8")
+    study = load_study(folder / "study.toml")
+    result = run(study)
+    return DemoResult(folder, result, _against_truth(result.ensemble, grid, truth, seed))
+
+
+def _structural_model(path: Path) -> Grid:
+    """A gently domed unit, "Reservoir", between two horizons; saved as a GemPy model. Returns the unit's grid."""
+    from gempy_gan.geomodel import from_gempy, gempy, save_gempy
+
+    gp = gempy()
+
+    def horizon(name: str, depth: float, colour: str) -> Any:
+        x, y = (c.ravel() for c in np.meshgrid(np.linspace(0, 2400, 5), np.linspace(0, 2400, 5)))
+        z = depth - 30 * (((x - 1200) / 1200) ** 2 + ((y - 1200) / 1200) ** 2) / 2
+        points = gp.data.SurfacePointsTable.from_arrays(x, y, z, names=name)
+        centre, flat, up = np.array([1200.0]), np.array([0.0]), np.array([1.0])
+        tilt = gp.data.OrientationsTable.from_arrays(centre, centre, np.array([depth]), flat, flat, up, names=name)
+        return gp.data.StructuralElement(name=name, color=colour, surface_points=points, orientations=tilt)
+
+    elements = [horizon("Seal", -1010.0, "#999999"), horizon("Reservoir", -1100.0, "#e69f00")]
+    group = gp.data.StructuralGroup("Strata", elements, gp.data.StackRelationType.ERODE)
+    frame = gp.data.StructuralFrame(structural_groups=[group], color_gen=gp.data.ColorsGenerator())
+    with contextlib.redirect_stdout(io.StringIO()):  # GemPy prints
+        model = gp.create_geomodel(project_name="demo", extent=list(EXTENT), resolution=[24, 24, 28], structural_frame=frame)
+    save_gempy(model, path)
+    return from_gempy(model, "Reservoir", resolution=RESOLUTION, extent=EXTENT)
+
+
+def _truth(grid: Grid, seed: int) -> NDArray[np.float64]:
+    """The coarse fraction (nx, ny, nz) that the inversion is to find: channels of the boolean plugin."""
+    import torch
+
+    from gempy_gan.inversion import prior_for
+
+    options = {"properties": ["coarse_fraction"], "net_to_gross": 0.35, "width": 300.0, "depth": 16.0, "azimuth_spread": 15.0}
+    try:
+        prior = prior_for("boolean", grid, **options)
+    except PluginError as error:
+        raise PluginError(
+            f"The demo's truth is drawn by a plugin: {error} Install it: pip install plugins/gempy-gan-boolean"
+        ) from None
+    return np.asarray(prior.sample(1, torch.Generator().manual_seed(seed))[0, 0], dtype=np.float64)
+
+
+def _write_wells(folder: Path, grid: Grid, truth: NDArray[np.float64], seed: int) -> None:
+    """LAS files of gamma ray and sand fraction along each well, and the survey of the deviated one."""
+    import pandas as pd
+
+    from gempy_gan.adapters.las import write_las
+    from gempy_gan.wells import WellLog
+
+    rng = np.random.default_rng([seed, 1])
+    (folder / "wells").mkdir(exist_ok=True)
+    kickoff, total = KB - EXTENT[5] - 20, KB - EXTENT[4] + 60
+    survey = pd.DataFrame(
+        {"md": [0.0, kickoff, kickoff + 1, total], "inclination": [0, 0, INCLINATION, INCLINATION], "azimuth": AZIMUTH}
+    )
+    survey.to_csv(folder / "wells" / f"{DEVIATED}_survey.csv", index=False)
+    for name, xy in WELLS.items():
+        md = np.arange(kickoff, total, LOG_STEP)
+        empty = WellLog(name, pd.DataFrame(index=pd.Index(md, name="md")))
+        well = empty.placed(xy, KB, survey if name == DEVIATED else None)
+        cell = grid.cells(well.xyz(md))
+        inside = (cell >= 0).all(axis=1)
+        fraction = np.where(inside, truth[tuple(np.where(inside[:, None], cell, 0).T)], np.nan)
+        fraction = np.clip(fraction + LOG_NOISE * rng.standard_normal(len(md)), 0, 1)
+        gamma = 120 - 90 * fraction + 4 * rng.standard_normal(len(md))
+        write_las(well.with_curve("GR", gamma, "gAPI").with_curve("VSAND", fraction, "v/v"), folder / "wells" / f"{name}.las")
+
+
+def _write_seismic(folder: Path, grid: Grid, truth: NDArray[np.float64], seed: int) -> float:
+    """A SEG-Y cube in time over the grid's columns, with noise; returns the noise's standard deviation."""
+    import torch
+
+    from gempy_gan.adapters.segy import write_segy
+    from gempy_gan.plugins import get_forward
+    from gempy_gan.seismic import SeismicCube
+
+    operator = get_forward("convolution", **_forward_options())
+    columns = np.indices(grid.resolution[:2]).reshape(2, -1).T
+    top, base = operator.times([EXTENT[5], EXTENT[4]])
+    start = np.floor(top / SAMPLING) * SAMPLING
+    axis = start + SAMPLING * np.arange(int((base - start) / SAMPLING) + 1)
+    signal = operator.bind(grid, columns, axis, "time")(torch.as_tensor(truth)[None, None]).reshape(len(columns), -1).numpy()
+    std = NOISE * float(np.sqrt(np.mean(signal**2)))
+    traces = (signal + std * np.random.default_rng([seed, 2]).standard_normal(signal.shape)).astype(np.float32)
+    xy = grid.xyz(np.column_stack([columns, np.zeros(len(columns))]))[:, :2]
+    write_segy(SeismicCube(traces, xy, columns + 1, float(axis[0]), SAMPLING, "time"), folder / "seismic.sgy")
+    return std
+
+
+def _forward_options() -> dict[str, Any]:
+    return {
+        "wavelet": {"kind": "ricker", "frequency": FREQUENCY},
+        "rock": ROCK,
+        "velocity": VELOCITY,
+        "tie": [EXTENT[5], -2 * EXTENT[5] / VELOCITY],
+    }
+
+
+def _study(n: int, seed: int, noise: float) -> str:
+    """The study file of the demo: what a user would write by hand."""
+    forward = _forward_options()
+    return f"""# A study: from files to an ensemble. Repeat it with: gempy-gan run study.toml
+n = {n}
+seed = {seed}
+
+[grid]                     # the unit of a GemPy model
+model = "model.gempy"
+element = "Reservoir"
+extent = {list(EXTENT)}
+resolution = {list(RESOLUTION)}
+
+[wells]                    # positions and datum stand in the LAS headers
+files = ["wells/*.las"]
+curve = "VSAND"
+property = "coarse_fraction"
+std = 0.02
+surveys = {{ {DEVIATED} = "wells/{DEVIATED}_survey.csv" }}
+held_out = {list(HELD_OUT)}
+
+[seismic]
+file = "seismic.sgy"
+domain = "time"
+std = {noise:.6g}
+
+[seismic.forward]
+name = "convolution"
+wavelet = {{ kind = "ricker", frequency = {FREQUENCY} }}
+rock = {{ kind = "two end members", coarse = {ROCK["coarse"]}, fine = {ROCK["fine"]} }}
+velocity = {VELOCITY}
+tie = {forward["tie"]}     # height (m) and two-way time (s) that belong together
+
+[prior]
+name = "gaussian"
+property = "coarse_fraction"
+covariance = "spherical"
+ranges = [1200.0, 400.0, 18.0]
+quantiles = "wells"        # the distribution of the conditioning wells
+
+[strategy]
+name = "latent"
+
+[output]
+folder = "out"
+formats = ["grdecl", "roff", "vti", "nc"]
+""".replace("'", '"')
+
+
+def _against_truth(ensemble: Ensemble, grid: Grid, truth: NDArray[np.float64], seed: int) -> str:
+    """How close the ensemble is to the truth, at random cells of the unit."""
+    cells = np.argwhere(grid.active_cells)
+    chosen = cells[np.random.default_rng([seed, 3]).choice(len(cells), min(TRUTH_CELLS, len(cells)), replace=False)]
+    drawn = ensemble.values[:, 0][:, *chosen.T]
+    known = truth[tuple(chosen.T)]
+    correlation = float(np.corrcoef(drawn.mean(axis=0), known)[0, 1])
+    inside = float(((known >= np.quantile(drawn, 0.1, axis=0)) & (known <= np.quantile(drawn, 0.9, axis=0))).mean())
+    return (
+        f"Against the truth, at {len(chosen)} random cells of the unit: the ensemble's mean correlates by {correlation:.2f}, "
+        f"and {inside:.0%} of the cells lie in the ensemble's 80 % interval."
+    )
+
+
+def _first_of_each_folder(files: tuple[Path, ...]) -> list[Path]:
+    first: dict[Path, Path] = {}
+    for file in files:
+        first.setdefault(file.parent, file)
+    return list(first.values())
