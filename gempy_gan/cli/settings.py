@@ -27,7 +27,7 @@ class Setting(click.ParamType[tuple[str, Any]]):
         if isinstance(value, tuple):
             return value
         name, equals, text = (part.strip() for part in str(value).partition("="))
-        if not equals or not name.isidentifier():
+        if not equals or not all(part.isidentifier() for part in name.split(".")):
             self.fail(f"{value!r} is no setting. Expected name=value, such as seed=1 or 'ranges=[300, 100, 5.0]'.", param, ctx)
         try:
             return name, tomllib.loads(f"value = {text}")["value"]
