@@ -9,8 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gempy_gan import forward as forward
-    from gempy_gan import plot as plot
     from gempy_gan.blocking import block as block
     from gempy_gan.constraints import Constraints as Constraints
     from gempy_gan.constraints import HardData as HardData
@@ -48,6 +46,9 @@ if TYPE_CHECKING:
     from gempy_gan.wells import WellLog as WellLog
     from gempy_gan.wells import flatten as flatten
     from gempy_gan.wells import gamma_to_fraction as gamma_to_fraction
+
+    from . import forward as forward
+    from . import plot as plot
 
 _HOME = {
     "blocking": ("block",),

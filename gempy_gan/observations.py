@@ -49,10 +49,10 @@ def read_constraints(path: str | os.PathLike[str]) -> Constraints:
         ) from error
     if tree.attrs.get("gempy_gan_convention") != CONVENTION:
         raise FormatError(f"{file} holds no constraints ({CONVENTION!r}). Make them with: gempy-gan constrain STUDY.toml")
-    active = tree["active"].values.astype(bool) if "active" in tree else None
+    active = np.asarray(tree["active"]).astype(bool) if "active" in tree else None
     grid = Grid.from_dict(json.loads(tree.attrs["grid"]), active)
     terms: list[Term] = [_hard(tree[name].to_dataset()) for name in _groups(tree, "hard_")]
-    terms += [_soft(tree[name].to_dataset()) for name in _groups(tree, "soft_")]
+    terms += [_soft(tree[name].to_dataset(), grid) for name in _groups(tree, "soft_")]
     return Constraints(grid, *terms)
 
 
@@ -99,9 +99,9 @@ def _hard(group: xr.Dataset) -> HardData:
     return HardData(group["cells"].values, group["values"].values, group["std"].values, group.attrs["property"], wells, report)
 
 
-def _soft(group: xr.Dataset) -> SoftData:
+def _soft(group: xr.Dataset, grid: Grid) -> SoftData:
     state = json.loads(group.attrs["forward"])
-    forward = None if state is None else registry().get("forwards", state["forward"]).load().from_state(state)
+    forward = None if state is None else registry().get("forwards", state["forward"]).load().from_state(state, grid)
     cells = group["cells"].values if "cells" in group else None
     report = json.loads(group.attrs["report"])
     return SoftData(group["values"].values, group["std"].values, forward, cells, group.attrs["name"], report)

@@ -1,0 +1,313 @@
+"""Seismic traces from realizations: rock physics, reflectivity and a wavelet, differentiable in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from gempy_gan.errors import GempyGanError
+from gempy_gan.grid import Grid
+from gempy_gan.rock_physics import Impedance, RockPhysics, TwoEndMembers, rock_from
+from gempy_gan.seismic import Domain
+from gempy_gan.wavelets import CUBIC_REACH, Wavelet, cubic, ormsby, ricker, statistical, wavelet_from
+from gempy_gan.well_tie import WellTie, well_tie
+
+__all__ = [
+    "Convolution",
+    "Impedance",
+    "Synthetic",
+    "TwoEndMembers",
+    "Wavelet",
+    "WellTie",
+    "ormsby",
+    "reflectivity",
+    "ricker",
+    "statistical",
+    "well_tie",
+]
+
+Reflectivity = Literal["exact", "log", "linear"]
+
+
+def reflectivity(impedance: Tensor, kind: Reflectivity = "exact", reference: float | None = None) -> Tensor:
+    """Normal-incidence reflection coefficients (..., k - 1) between layers of impedance (..., k), from top to bottom.
+
+    - "exact": (I2 - I1) / (I2 + I1).
+    - "log": half the difference of ln I, within 0.1 % of exact up to coefficients of 0.05; linear in ln I.
+    - "linear": (I2 - I1) / (2 reference); linear in I.
+
+    >>> reflectivity(torch.tensor([4.0, 6.0])).tolist()
+    [0.20000000298023224]
+    """
+    above, below = impedance[..., :-1], impedance[..., 1:]
+    if kind == "exact":
+        return (below - above) / (below + above)
+    if kind == "log":
+        return 0.5 * (below.log() - above.log())
+    if reference is None:
+        raise GempyGanError("Linear reflectivity needs reference=, the impedance in kg/(m2 s) about which it is linear.")
+    return 0.5 * (below - above) / reference
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """The convolutional model: options, which `bind` ties to a grid and to the samples to be predicted.
+
+    Each face between two cells reflects; the trace is the sum of the wavelet at the exact two-way time (or depth) of each face
+    times its reflection coefficient. No multiples, no transmission loss, no angle.
+
+    Parameters
+    ----------
+    wavelet:
+        A Wavelet, in seconds for time data and in metres for depth data; or its options (see `wavelet_from`).
+    rock:
+        From the property to impedance: TwoEndMembers(...), Impedance(...), or an object with the same methods; or its options
+        (see `rock_from`).
+    velocity:
+        Constant P-wave velocity in m/s; or "rock", the rock model's own velocity of each realization's cells, from the top
+        of the grid down. Either this or `time_depth` for time data.
+    tie:
+        A (height z in metres, two-way time in seconds) that belong together; with a constant velocity.
+    time_depth:
+        Table (k, 2) of depth below the vertical datum (-z, metres) and two-way time in seconds, both increasing, as from a
+        checkshot; linear in between. With velocity="rock" it gives the time at the top of the grid only.
+    property:
+        Which of the prior's properties `rock` reads; None where there is only one.
+    reflectivity, reference:
+        See `reflectivity`.
+    over, under:
+        Impedance above and below the grid. None lets the outermost cell go on, so the grid's top and base do not reflect.
+
+    Raises GempyGanError when options contradict each other.
+    """
+
+    wavelet: Wavelet
+    rock: RockPhysics = field(default_factory=TwoEndMembers)
+    velocity: float | Literal["rock"] | None = None
+    tie: tuple[float, float] = (0.0, 0.0)
+    time_depth: ArrayLike | None = None
+    property: str | None = None
+    reflectivity: Reflectivity = "exact"
+    reference: float | None = None
+    over: float | None = None
+    under: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.wavelet, Mapping):
+            object.__setattr__(self, "wavelet", wavelet_from(self.wavelet))
+        if isinstance(self.rock, Mapping):
+            object.__setattr__(self, "rock", rock_from(self.rock))
+        if self.reflectivity not in ("exact", "log", "linear"):
+            raise GempyGanError(f"Reflectivity is {self.reflectivity!r}. Allowed: 'exact', 'log', 'linear'.")
+        for name in ("velocity", "over", "under", "reference"):
+            value = getattr(self, name)
+            if (
+                value is not None
+                and not (name == "velocity" and value == "rock")
+                and not (np.isreal(value) and 0 < value < np.inf)
+            ):
+                raise GempyGanError(f"{name} is {value!r}. Expected a positive number.")
+        if self.reflectivity == "linear" and self.reference is None:
+            raise GempyGanError("Linear reflectivity needs reference=, the impedance in kg/(m2 s) about which it is linear.")
+        if self.time_depth is not None:
+            object.__setattr__(self, "time_depth", _table(self.time_depth))
+            if self.velocity not in (None, "rock"):
+                raise GempyGanError("Both velocity= and time_depth= were given. Expected one of them.")
+
+    def times(self, z: ArrayLike) -> NDArray[np.float64]:
+        """Two-way time in seconds at heights z (metres, upwards).
+
+        Raises GempyGanError when neither a velocity nor a table says it, or a height lies outside the table.
+        """
+        height = np.asarray(z, dtype=np.float64)
+        if self.time_depth is not None:
+            depth, time = np.asarray(self.time_depth).T
+            if height.size and (-height.max() < depth[0] - 1e-6 or -height.min() > depth[-1] + 1e-6):
+                raise GempyGanError(
+                    f"Depths {-height.max():g} to {-height.min():g} m are needed in time, and the time-depth table holds "
+                    f"{depth[0]:g} to {depth[-1]:g} m. Extend the table or shrink the grid."
+                )
+            return np.asarray(np.interp(-height, depth, time))
+        if self.velocity == "rock":
+            if np.abs(height - self.tie[0]).max() > 1e-3:
+                raise GempyGanError(
+                    f"With velocity='rock' the time at the grid's top, {height.max():g} m, must be known, and tie= stands at "
+                    f"{self.tie[0]:g} m. Give tie= there, or time_depth=."
+                )
+            return np.full(height.shape, self.tie[1])
+        if self.velocity is None:
+            raise GempyGanError("Time data need a time-depth relation. Give velocity= in m/s, or time_depth= from a checkshot.")
+        return np.asarray(self.tie[1] + 2 * (self.tie[0] - height) / self.velocity)
+
+    def bind(self, grid: Grid, columns: ArrayLike, axis: ArrayLike, domain: Domain) -> Synthetic:
+        """The operator that predicts `axis` samples (s,) in `domain` at grid columns (k, 2) [ix, iy].
+
+        Raises GempyGanError when the wavelet belongs to the other domain or no time-depth relation is given.
+        """
+        if domain != self.wavelet.domain:
+            raise GempyGanError(
+                f"The data are in {domain} and the wavelet in {self.wavelet.domain}. "
+                f"Give a wavelet with domain={domain!r} and a step in {'seconds' if domain == 'time' else 'metres'}."
+            )
+        index = np.atleast_2d(np.asarray(columns, dtype=np.int64))
+        heights = column_faces(grid, index)
+        if domain == "depth":
+            faces = -heights
+        elif self.velocity == "rock":
+            faces = self.times(heights[:, :1])
+        else:
+            faces = self.times(heights)
+        return Synthetic(self, grid, index, np.asarray(axis, dtype=np.float64), domain, heights, faces)
+
+    def state(self) -> dict[str, Any]:
+        """Every option as plain JSON values."""
+        table = None if self.time_depth is None else np.asarray(self.time_depth).tolist()
+        options = {name: getattr(self, name) for name in ("velocity", "property", "reflectivity", "reference", "over", "under")}
+        nested = {"wavelet": self.wavelet.state(), "rock": self.rock.state()}
+        return {**nested, **options, "tie": list(self.tie), "time_depth": table}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], grid: Grid) -> Synthetic:
+        """The bound operator whose `state()` this is."""
+        options = {key: value for key, value in state.items() if key not in ("forward", "columns", "axis", "domain")}
+        return cls(**options).bind(grid, state["columns"], state["axis"], state["domain"])
+
+
+class Synthetic:
+    """A Convolution bound to a grid: realizations (n, c, nx, ny, nz) to traces (n, columns * samples).
+
+    `columns` (k, 2), `axis` (s,) and `domain` are what it was bound to; `property` is the property it reads. `faces` (k, nz + 1)
+    are times or depths of the cells' faces from top to bottom (the top one only, where realizations bring their own velocity).
+    """
+
+    def __init__(
+        self,
+        convolution: Convolution,
+        grid: Grid,
+        columns: NDArray[np.int64],
+        axis: NDArray[np.float64],
+        domain: Domain,
+        heights: NDArray[np.float64],
+        faces: NDArray[np.float64],
+    ) -> None:
+        self.convolution, self.grid, self.columns, self.axis, self.domain = convolution, grid, columns, axis, domain
+        self.property = convolution.property
+        self.heights, self.faces = heights, faces
+        self._flat = torch.as_tensor(columns[:, 0] * grid.resolution[1] + columns[:, 1])
+        self._kernel = None if faces.shape[1] == 1 else self._reflector_responses()
+        self._cast: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
+    def __call__(self, m: Tensor) -> Tensor:
+        """Predicted data (n, k * s) of realizations (n, c, nx, ny, nz); c is 1, or the one channel of `property`."""
+        if m.ndim != 5 or m.shape[1] != 1 or tuple(m.shape[2:]) != self.grid.resolution:
+            raise GempyGanError(
+                f"Realizations of shape {tuple(m.shape)} were given. Expected (n, 1, *{self.grid.resolution}): of several "
+                "properties, name the one that reflects as Convolution(property=...)."
+            )
+        cells = m.flatten(2, 3)[:, 0, self._flat.to(m.device)].flip(-1)
+        coefficients = self._reflectivity(self.convolution.rock.impedance(cells))
+        if self._kernel is None:
+            return self._moving(cells, coefficients).flatten(1)
+        kernel = self._kernel_like(m)
+        if kernel.ndim == 2:
+            return (coefficients @ kernel.T).flatten(1)
+        return torch.einsum("nkj,ksj->nks", coefficients, kernel).flatten(1)
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON values that say what this operator computes."""
+        where = {"columns": self.columns.tolist(), "axis": self.axis.tolist(), "domain": self.domain}
+        return {"forward": "convolution", **self.convolution.state(), **where}
+
+    def positions(self) -> NDArray[np.float64]:
+        """Fractional cell indices (k * s, 3) of the predicted samples: where each one looks."""
+        faces = self.faces if self.faces.shape[1] > 1 else self._nominal_faces()
+        below_top = np.stack([np.interp(self.axis, row, np.arange(len(row)), left=np.nan, right=np.nan) for row in faces])
+        iz = self.grid.resolution[2] - 0.5 - below_top
+        ix, iy = (np.broadcast_to(self.columns[:, i, None], iz.shape) for i in range(2))
+        return np.stack([ix, iy, iz], axis=-1).reshape(-1, 3).astype(np.float64)
+
+    def _nominal_faces(self) -> NDArray[np.float64]:
+        """Face times with the rock's velocity at half of its property: where samples are looked for before m is known."""
+        velocity = float(self.convolution.rock.velocity(torch.tensor(0.5, dtype=torch.float64)))
+        return np.asarray(self.faces + 2 * (self.heights[:, :1] - self.heights) / velocity)
+
+    def _reflectivity(self, impedance: Tensor) -> Tensor:
+        options = self.convolution
+        over = impedance[..., :1] if options.over is None else torch.full_like(impedance[..., :1], options.over)
+        under = impedance[..., -1:] if options.under is None else torch.full_like(impedance[..., -1:], options.under)
+        return reflectivity(torch.cat([over, impedance, under], dim=-1), options.reflectivity, options.reference)
+
+    def _reflector_responses(self) -> Tensor:
+        """w(t_i - t_j): (s, nz + 1) where all columns share their face times, (k, s, nz + 1) otherwise."""
+        faces = self.faces[:1] if np.ptp(self.faces, axis=0).max() < 1e-9 else self.faces
+        kernel = self.convolution.wavelet.at(self.axis[None, :, None] - faces[:, None, :])
+        return torch.as_tensor(kernel[0] if len(kernel) == 1 else kernel)
+
+    def _kernel_like(self, m: Tensor) -> Tensor:
+        key = (m.dtype, m.device)
+        if key not in self._cast:
+            assert self._kernel is not None  # noqa: S101  # for the type checker: only called where there is one
+            self._cast[key] = self._kernel.to(m)
+        return self._cast[key]
+
+    def _moving(self, cells: Tensor, coefficients: Tensor) -> Tensor:
+        """Traces (n, k, s) where the reflectors' times depend on the realization, hence are differentiated too.
+
+        Each reflector is spread over four samples of the wavelet's own step by the kernel that interpolates the wavelet, so
+        that convolution afterwards equals the wavelet at the exact time.
+        """
+        wavelet, subsampling, count = self._fine()
+        thickness = torch.as_tensor(-np.diff(self.heights, axis=1)).to(cells)
+        travel = (2 * thickness / self.convolution.rock.velocity(cells)).cumsum(-1)
+        times = torch.as_tensor(self.faces).to(cells) + torch.cat([torch.zeros_like(travel[..., :1]), travel], dim=-1)
+        half = len(wavelet.samples) // 2
+        position = (times - float(self.axis[0])) / wavelet.step + half
+        base = position.detach().floor()
+        spikes = cells.new_zeros((*coefficients.shape[:2], count + 2 * half))
+        for offset in range(1 - CUBIC_REACH, CUBIC_REACH + 1):
+            index = base + offset
+            inside = (index >= 0) & (index < spikes.shape[-1])
+            weight = coefficients * cubic(position - index) * inside
+            spikes = spikes.scatter_add(-1, index.clamp(0, spikes.shape[-1] - 1).long(), weight)
+        taps = torch.as_tensor(wavelet.samples[::-1].copy()).to(cells)[None, None]
+        traces = torch.nn.functional.conv1d(spikes.flatten(0, 1)[:, None], taps)
+        return traces[:, 0, ::subsampling].reshape(*coefficients.shape[:2], -1)
+
+    def _fine(self) -> tuple[Wavelet, int, int]:
+        """The wavelet on a step that divides the axis', how many such steps make one of it, and the samples they make."""
+        if len(self.axis) < 2:
+            return self.convolution.wavelet, 1, 1
+        step = (self.axis[-1] - self.axis[0]) / (len(self.axis) - 1)
+        wavelet = self.convolution.wavelet
+        subsampling = max(1, int(np.ceil(step / wavelet.step - 1e-6)))
+        if abs(step / subsampling / wavelet.step - 1) > 1e-9:
+            wavelet = wavelet.resampled(step / subsampling)
+        return wavelet, subsampling, (len(self.axis) - 1) * subsampling + 1
+
+
+def column_faces(grid: Grid, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Heights z (k, nz + 1) in metres of the cell faces of grid columns (k, 2), from top to bottom."""
+    nz = grid.resolution[2]
+    iz = np.arange(nz, -1, -1) - 0.5
+    index = np.column_stack([np.repeat(columns, nz + 1, axis=0), np.tile(iz, len(columns))])
+    return grid.xyz(index)[:, 2].reshape(len(columns), nz + 1)
+
+
+def _table(values: ArrayLike) -> NDArray[np.float64]:
+    table = np.array(values, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] != 2 or len(table) < 2 or not np.isfinite(table).all():
+        raise GempyGanError(
+            f"The time-depth table has shape {table.shape}. Expected (k, 2): depth below datum (m) and two-way time (s)."
+        )
+    bad = np.flatnonzero((np.diff(table, axis=0) <= 0).any(axis=1))
+    if len(bad):
+        found = " -> ".join(f"({depth:g} m, {time:g} s)" for depth, time in table[bad[0] : bad[0] + 2])
+        raise GempyGanError(f"The time-depth table does not increase: {found}. Sort it, and drop repeated or reversed rows.")
+    table.setflags(write=False)
+    return table
