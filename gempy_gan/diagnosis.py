@@ -1,0 +1,151 @@
+"""The diagnosis of an ensemble as a record: figures beside their baselines, what they mean, and what to conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+MEANING = {
+    "realizations": ("", "realizations in the ensemble"),
+    "distinct": ("all", "of them, how many differ from each other by more than 1 % of the usual difference"),
+    "effective_sample_size": ("n", "equally weighted realizations that are worth as much, by the weights"),
+    "match": ("high", "wells: share of realizations x cells that match, mean over facies, or over low, middle, high values"),
+    "chi2": ("1", "mean of ((realization - datum) / std)^2; > 1: data missed, < 1: fitted closer than their errors"),
+    "worst_well": ("1", "chi2 of the well that is missed most"),
+    "mae": ("low", "mean absolute difference between realization and datum"),
+    "correlation": ("high", "of prediction and data"),
+    "sd": ("", "mean over cells of the standard deviation across realizations"),
+    "entropy": ("", "mean over cells of the entropy of the facies, in nats"),
+    "spread_ratio": ("< 1", "that spread relative to the unconditional one: what the data taught"),
+    "collapsed_cells": ("0", "share of cells without data whose spread is below 1 % of the reference"),
+    "distance": ("", "mean difference between two realizations (rms; for facies share of cells)"),
+    "diversity_ratio": ("<= 1", "that difference relative to unconditional realizations; near 0 they repeat each other"),
+    "crps": ("low", "continuous ranked probability score, in the property's unit; compare along the line"),
+    "coverage50": ("0.50", "share of held-out data inside the central 50 % interval, measurement error included"),
+    "coverage80": ("0.80", "the same for 80 %; less: too sure, more: not sure enough"),
+    "coverage95": ("0.95", "the same for 95 %"),
+    "brier": ("low", "Brier score of the facies probabilities; compare along the line"),
+    "acceptance": ("0.1-0.5", "sampler: share of accepted proposals"),
+    "converged": ("all", "sampler: realizations whose optimization converged"),
+    "steps": ("", "sampler: steps taken"),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a diagnosis: its value, and the same for the baselines where that makes sense.
+
+    `ideal` says what it should be, `meaning` what it is in plain words; `note` adds what belongs to this one.
+    """
+
+    group: str
+    key: str
+    value: float | None
+    unconditional: float | None = None
+    layer_mean: float | None = None
+    note: str = ""
+
+    @property
+    def ideal(self) -> str:
+        """What the value should be; empty where no value is better than another."""
+        return MEANING.get(self.key, ("", ""))[0]
+
+    @property
+    def meaning(self) -> str:
+        """What the figure is, in plain words."""
+        return MEANING.get(self.key, ("", "sampler: as the strategy reports it"))[1] + (f" ({self.note})" if self.note else "")
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found: `figures` in groups, and `ranks`, the rank histogram of each held-out term.
+
+    `diagnosis["held out: porosity", "crps"]` is one figure; `str()` is a table; `to_dict()` is plain JSON.
+    """
+
+    figures: tuple[Figure, ...]
+    ranks: Mapping[str, list[int]] = field(default_factory=dict)
+
+    @cached_property
+    def verdicts(self) -> tuple[str, ...]:
+        """What a reader must know, in one sentence each; empty when nothing is conspicuous."""
+        return tuple(_verdicts(self))
+
+    def __getitem__(self, place: tuple[str, str]) -> Figure:
+        for figure in self.figures:
+            if (figure.group, figure.key) == place:
+                return figure
+        known = ", ".join(f"{f.group}/{f.key}" for f in self.figures)
+        raise KeyError(f"The diagnosis has no {place[0]}/{place[1]}. It has: {known}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: {"groups": {group: {key: {"value", "unconditional", "layer_mean", ...}}}, "verdicts", "ranks"}."""
+        groups: dict[str, dict[str, Any]] = {}
+        for f in self.figures:
+            row = {"value": f.value, "ideal": f.ideal, "meaning": f.meaning}
+            references = {"unconditional": f.unconditional, "layer_mean": f.layer_mean}
+            row |= {name: value for name, value in references.items() if value is not None}
+            groups.setdefault(f.group, {})[f.key] = row
+        return {"groups": groups, "verdicts": list(self.verdicts), "ranks": dict(self.ranks)}
+
+    def __str__(self) -> str:
+        rows: list[tuple[str, ...]] = []
+        for group in dict.fromkeys(f.group for f in self.figures):
+            members = [f for f in self.figures if f.group == group]
+            luck, layers = (any(getattr(f, name) is not None for f in members) for name in ("unconditional", "layer_mean"))
+            header = (group, "ensemble", "unconditional" if luck else "", "layer mean" if layers else "", "ideal", "")
+            rows += [(), header] if rows else [header]
+            rows += [_row(f) for f in members]
+        widths = [max(len(row[k]) for row in rows if row) for k in range(5)]
+        verdicts = [f"- {verdict}" for verdict in self.verdicts] or ["- Nothing conspicuous."]
+        return "\n".join([*(_line(row, widths) for row in rows), "", *verdicts])
+
+
+def _verdicts(diagnosis: Diagnosis) -> Iterator[str]:
+    n, groups, worth = (diagnosis["sampling", key].value or 0.0 for key in ("realizations", "distinct", "effective_sample_size"))
+    if n > 1 and groups <= max(1, n / 2):
+        yield f"The ensemble has collapsed: only {groups:.0f} of {n:.0f} realizations are distinct, and its spread means nothing."
+    if n > 1 and worth < n / 10:
+        yield f"The weights leave {worth:.1f} effective realizations of {n:.0f}: quantiles and spread are not to be trusted."
+    for figure in diagnosis.figures:
+        yield from _verdict(figure)
+
+
+def _verdict(f: Figure) -> Iterator[str]:
+    value = f.value
+    if value is None:
+        return
+    if f.key == "chi2" and value > 2:
+        yield f"{f.group}: missed by more than its errors allow (chi2 {value:.2f})."
+    if f.key == "chi2" and value < 0.5:
+        yield f"{f.group}: fitted closer than its errors justify (chi2 {value:.2f}); the errors may be set too large."
+    if f.key == "match" and f.unconditional is not None and value <= f.unconditional:
+        yield f"{f.group}: matched no better ({value:.2f}) than by unconditional realizations ({f.unconditional:.2f})."
+    if f.key in ("crps", "brier"):
+        for name, other in (("unconditional realizations", f.unconditional), ("the mean of each layer", f.layer_mean)):
+            if other is not None and value >= other:
+                yield f"{f.group}: predicted no better than by {name} ({f.key} {value:.3g} against {other:.3g})."
+    if f.key == "coverage80" and not 0.6 <= value <= 0.95:
+        how = "too sure of itself" if value < 0.8 else "not sure enough"
+        yield f"{f.group}: the ensemble is {how} ({value:.0%} of the data inside its 80 % interval)."
+    if f.key == "collapsed_cells" and value > 0.1:
+        yield f"{f.group}: {value:.0%} of the cells without data have no spread left."
+
+
+def _row(f: Figure) -> tuple[str, ...]:
+    return f"  {f.key}", _short(f.value), _short(f.unconditional), _short(f.layer_mean), f.ideal, f.meaning
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.3g}"
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    if not row:
+        return ""
+    numbers = "  ".join(row[k].rjust(widths[k]) for k in range(1, 5))
+    return f"{row[0].ljust(widths[0])}  {numbers}  {row[5]}".rstrip()
