@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,9 @@ from gempy_gan.plugins import get_prior, get_strategy, registry
 if TYPE_CHECKING:
     import torch
 
-    from gempy_gan.likelihood import Likelihood
+    from gempy_gan.formats.zarr import EnsembleStore
     from gempy_gan.prior import Prior
+    from gempy_gan.properties import Property
     from gempy_gan.strategy import Draws, Strategy
 
 BATCH_CELLS = 2**22  # cells drawn at once: a batch is both the unit of memory and the most an interrupt can lose
@@ -41,41 +42,42 @@ def invert(
 ) -> Ensemble:
     """Sample n realizations from the posterior of the prior given the constraints.
 
-    A prior given by name is built for the constraints' grid; no strategy means the one recommended for that kind of prior.
-    With `store`, a path ending in .zarr, every finished batch is kept on disk, and `resume=True` continues a store that an
-    earlier, equal call left unfinished, with the same result to the last bit. The seed alone decides the result.
+    A prior given by name is built for the constraints' grid and for the property they constrain; no strategy means the one
+    recommended for that kind of prior. With `store`, a path ending in .zarr, every finished batch is kept on disk, whole, and
+    `resume=True` continues a store that an earlier, equal call left unfinished, with the same result to the last bit. The seed
+    alone decides the result.
 
     Raises GridError, PluginError or GempyGanError, before anything is computed, when prior, constraints and strategy do not
     fit together; GempyGanError when the store belongs to another run.
     """
     from gempy_gan.likelihood import Likelihood
 
-    if n < 1:
-        raise GempyGanError(f"n = {n} realizations were asked for. Expected at least 1.")
-    prior = prior_for(prior, constraints.grid) if isinstance(prior, str) else prior
+    _check_number(n)
+    prior = _named_prior(prior, constraints) if isinstance(prior, str) else prior
     chosen = get_strategy(strategy or prior.recommended) if strategy is None or isinstance(strategy, str) else strategy
     chosen.check(prior)
     likelihood = Likelihood.of(constraints, prior)
     record = provenance(prior, chosen, constraints, n, seed)
     sizes = batches(n, int(np.prod(prior.shape)), chosen.coupled)
-    if store is None:
-        draws = [
-            _batch(prior, chosen, likelihood, size, seed, k)
-            for k, size in progress.track(enumerate(sizes), "batches", len(sizes))
-        ]
-        values = np.concatenate([_numpy(d.values) for d in draws])
-        record = {**record, "trace": [dict(d.trace) for d in draws]}
-        weights = draws[0].log_weights  # only a coupled strategy weights its draws, and that one has a single batch
-        return Ensemble.from_values(
-            constraints.grid, prior.properties, values, record, None if weights is None else _numpy(weights)
-        )
-    return _into_store(Path(store), resume, prior, chosen, likelihood, record, constraints.grid, sizes, seed)
+    kept = None if store is None else _open(Path(store), resume, constraints.grid, prior.properties, record)
+    finished = _finished(kept, sizes)
+    made: list[Draws] = []
+    for k, size in progress.track(enumerate(sizes), "realizations, in batches", len(sizes)):
+        if k < finished:
+            continue
+        draws = chosen.sample(prior, likelihood, size, _generator(seed, k))
+        if kept is None:
+            made.append(draws)
+        else:
+            kept.append(_numpy(draws.values), dict(draws.trace), _weights(draws))
+    return _gathered(made, constraints.grid, prior.properties, record) if kept is None else kept.ensemble()
 
 
 def sample(prior: Prior | str, grid: Grid, n: int = 100, seed: int = 0) -> Ensemble:
     """Draw n unconditional realizations of the prior on a grid: the baseline of every conditional ensemble."""
     from gempy_gan.likelihood import check_grid
 
+    _check_number(n)
     prior = prior_for(prior, grid) if isinstance(prior, str) else prior
     check_grid(prior, grid)
     sizes = batches(n, grid.size, coupled=False)
@@ -143,38 +145,48 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("gempy-gan", "torch", "numpy")}
 
 
-def _into_store(
-    path: Path,
-    resume: bool,
-    prior: Prior,
-    strategy: Strategy,
-    likelihood: Likelihood,
-    record: Mapping[str, Any],
-    grid: Grid,
-    sizes: list[int],
-    seed: int,
-) -> Ensemble:
+def _named_prior(name: str, constraints: Constraints) -> Prior:
+    """The prior `name` for the grid, and for the one property of the hard data where it takes the name of one."""
+    constrained = {term.property for term in constraints.hard}
+    takes = inspect.signature(registry().get("priors", name).load()).parameters
+    options = {"property": constrained.pop()} if "property" in takes and len(constrained) == 1 else {}
+    return prior_for(name, constraints.grid, **options)
+
+
+def _check_number(n: int) -> None:
+    if n < 1:
+        raise GempyGanError(f"n = {n} realizations were asked for. Expected at least 1.")
+
+
+def _open(path: Path, resume: bool, grid: Grid, properties: Sequence[Property], record: Mapping[str, Any]) -> EnsembleStore:
+    """The store to extend: a new one, or on resume the one that an equal run left."""
     from gempy_gan.formats.zarr import EnsembleStore
 
-    kept = EnsembleStore.open(path) if resume and path.exists() else EnsembleStore.create(path, grid, prior.properties, record)
+    if not (resume and path.exists()):
+        return EnsembleStore.create(path, grid, properties, record)
+    kept = EnsembleStore.open(path)
     differing = [key for key in record if kept.provenance.get(key) != record[key]]
     if differing:
         raise GempyGanError(
-            f"The store {path} belongs to another run: it differs in {', '.join(differing)}. Choose another store."
+            f"The store {path} belongs to another run: it differs in {', '.join(differing)}. "
+            "Repeat the call that made it, or choose another store."
         )
-    done = np.searchsorted(np.cumsum(sizes), len(kept), side="right")
-    for k in progress.track(range(len(sizes)), "batches", len(sizes)):
-        if k < done:
-            continue
-        draws = _batch(prior, strategy, likelihood, sizes[k], seed, k)
-        start = int(np.sum(sizes[:k]))
-        weights = None if draws.log_weights is None else _numpy(draws.log_weights)[len(kept) - start :]
-        kept.append(_numpy(draws.values)[len(kept) - start :], trace=dict(draws.trace), log_weights=weights)
-    return kept.ensemble()
+    return kept
 
 
-def _batch(prior: Prior, strategy: Strategy, likelihood: Likelihood, size: int, seed: int, k: int) -> Draws:
-    return strategy.sample(prior, likelihood, size, _generator(seed, k))
+def _finished(kept: EnsembleStore | None, sizes: list[int]) -> int:
+    """How many batches a store holds; it takes whole batches only."""
+    return 0 if kept is None else int(np.searchsorted(np.cumsum(sizes), len(kept), side="right"))
+
+
+def _gathered(made: list[Draws], grid: Grid, properties: Sequence[Property], record: Mapping[str, Any]) -> Ensemble:
+    """The ensemble of all batches. Only a coupled strategy weights its draws, and that one makes a single batch."""
+    values = np.concatenate([_numpy(draws.values) for draws in made])
+    return Ensemble.from_values(grid, properties, values, {**record, "trace": [dict(d.trace) for d in made]}, _weights(made[0]))
+
+
+def _weights(draws: Draws) -> np.ndarray[Any, np.dtype[Any]] | None:
+    return None if draws.log_weights is None else _numpy(draws.log_weights)
 
 
 def _generator(seed: int, k: int) -> torch.Generator:

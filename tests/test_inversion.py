@@ -1,0 +1,129 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from gempy_gan.constraints import Constraints, HardData, SoftData
+from gempy_gan.errors import GempyGanError, GridError, PluginError
+from gempy_gan.formats.zarr import EnsembleStore
+from gempy_gan.grid import Grid
+from gempy_gan.inversion import batches, invert, prior_for, sample
+from gempy_gan.prior import Prior
+from gempy_gan.progress import listening
+from gempy_gan.strategies.latent import Latent
+from gempy_gan.strategy import Draws, Strategy
+
+GRID = Grid((0, 80, 0, 60, -8, 0), (8, 6, 4))
+KNOWN = Constraints(GRID, HardData([[1, 1, 0], [6, 4, 3]], [1.0, -1.0], 0.05, "porosity"))
+
+
+@pytest.fixture
+def three_at_a_time(monkeypatch):
+    monkeypatch.setattr("gempy_gan.inversion.BATCH_CELLS", 3 * GRID.size)
+
+
+def test_by_name_the_prior_fits_grid_and_property_and_brings_its_strategy():
+    ensemble = invert("gaussian", KNOWN, n=4, seed=1)
+    assert ensemble.values.shape == (4, 1, 8, 6, 4)
+    assert [p.name for p in ensemble.properties] == ["porosity"]
+    assert np.abs(ensemble.values[:, 0, 1, 1, 0] - 1).max() < 0.3
+    assert ensemble.provenance["strategy"]["class"] == "gempy_gan.strategies.latent:Latent"
+    assert ensemble.provenance["seed"] == 1
+    assert len(ensemble.provenance["trace"]) == 1
+
+
+def test_the_seed_alone_decides():
+    torch.manual_seed(1)
+    first = invert("gaussian", KNOWN, n=3, seed=5)
+    torch.manual_seed(2)
+    assert np.array_equal(first.values, invert("gaussian", KNOWN, n=3, seed=5).values)
+    assert not np.array_equal(first.values, invert("gaussian", KNOWN, n=3, seed=6).values)
+
+
+@pytest.mark.usefixtures("three_at_a_time")
+def test_an_interrupted_run_resumes_to_the_same_bytes_and_only_itself(tmp_path, monkeypatch):
+    store = tmp_path / "e.zarr"
+    turns = iter([False, False, True])
+    genuine = Latent.sample
+
+    def until_interrupted(self, *args):
+        if next(turns, False):
+            raise KeyboardInterrupt
+        return genuine(self, *args)
+
+    monkeypatch.setattr(Latent, "sample", until_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        invert("gaussian", KNOWN, "latent", n=8, seed=3, store=store)
+    assert len(EnsembleStore.open(store)) == 6
+    with pytest.raises(GempyGanError, match="exists already"):
+        invert("gaussian", KNOWN, "latent", n=8, seed=3, store=store)
+    with pytest.raises(GempyGanError, match="differs in seed"):
+        invert("gaussian", KNOWN, "latent", n=8, seed=4, store=store, resume=True)
+    other = Constraints(GRID, HardData([[1, 1, 0], [6, 4, 3]], [1.0, -0.9], 0.05, "porosity"))
+    with pytest.raises(GempyGanError, match="differs in constraints"):
+        invert("gaussian", other, "latent", n=8, seed=3, store=store, resume=True)
+    resumed = invert("gaussian", KNOWN, "latent", n=8, seed=3, store=store, resume=True)
+    assert np.array_equal(resumed.values, invert("gaussian", KNOWN, "latent", n=8, seed=3).values)
+    assert len(resumed.provenance["trace"]) == 3
+    again = invert("gaussian", KNOWN, "latent", n=8, seed=3, store=store, resume=True)
+    assert np.array_equal(again.values, resumed.values)
+
+
+def test_what_does_not_fit_is_said_before_anything_is_computed():
+    class Bare(Prior):
+        properties, shape, cell_size = (), (8, 6, 4), (10.0, 10.0, 2.0)
+
+        def sample(self, n, generator=None):
+            raise AssertionError
+
+    with pytest.raises(GempyGanError, match="Latent needs a LatentPrior, and Bare is none"):
+        invert(Bare(), KNOWN, "latent")
+    with pytest.raises(PluginError, match="No strategy is named 'laten'"):
+        invert("gaussian", KNOWN, "laten")
+    with pytest.raises(GempyGanError, match="at least 1"):
+        invert("gaussian", KNOWN, n=0)
+    with pytest.raises(GridError, match=r"8.*cells and the grid"):
+        invert(prior_for("gaussian", Grid((0, 80, 0, 60, -8, 0), (8, 6, 2))), KNOWN)
+    with pytest.raises(GridError, match="cells measure"):
+        invert(prior_for("gaussian", Grid((0, 88, 0, 60, -8, 0), (8, 6, 4))), KNOWN)
+    with pytest.raises(GempyGanError, match="constrain 'porosity', and the prior has only: value"):
+        invert(prior_for("gaussian", GRID), KNOWN)
+    with pytest.raises(GridError, match="no forward operator"):
+        invert("gaussian", Constraints(GRID, SoftData(np.zeros(3), 1.0)))
+    wrong = Constraints(GRID, SoftData(np.zeros(3), 1.0, lambda m: m.flatten(1)))
+    with pytest.raises(GempyGanError, match="one value per datum and realization"):
+        invert("gaussian", wrong, n=1)
+
+
+def test_unconditional_samples_know_their_prior():
+    drawn = sample("gaussian", GRID, n=3, seed=2)
+    assert drawn.provenance["prior"]["class"] == "gempy_gan.priors.gaussian:GaussianPrior"
+    assert len(np.unique(drawn.values)) > 3 * GRID.size * 0.9
+
+
+def test_progress_reaches_a_listener():
+    heard = []
+    with listening(lambda label, done, total: heard.append((label, done, total))):
+        sample("gaussian", GRID, n=2)
+    assert heard[0][1:] == (0, 1)
+    assert heard[-1][1:] == (1, 1)
+
+
+def test_batches_are_a_function_of_the_request():
+    assert sum(batches(100, 10**6, coupled=False)) == 100
+    assert max(batches(100, 10**6, coupled=False)) == 4
+    assert batches(100, 10**6, coupled=True) == [100]
+    assert batches(3, 10**9, coupled=False) == [1, 1, 1]
+
+
+def test_weighted_draws_keep_their_weights():
+    @dataclass
+    class Weighted(Strategy):
+        coupled: ClassVar[bool] = True
+
+        def sample(self, prior, likelihood, n, generator):
+            return Draws(prior.sample(n, generator), log_weights=torch.log(torch.tensor([0.25, 0.75])))
+
+    assert invert("gaussian", KNOWN, Weighted(), n=2).weights.tolist() == pytest.approx([0.25, 0.75])
