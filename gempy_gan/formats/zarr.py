@@ -21,9 +21,9 @@ from gempy_gan.grid import Grid
 from gempy_gan.properties import Property, as_property
 
 CHUNK_BYTES = 2**26  # a realization is one chunk, cut along x where it is larger than this
-BLOCK_BYTES = 2**27  # how much of a lazy ensemble is read, and compressed in parallel, at once
+BLOCK_BYTES = 2**26  # how much of a lazy ensemble is read, and compressed in parallel, at once
 VECTOR_CHUNK = 4096  # chunk of the short arrays that have one number per realization
-ZSTD_LEVEL = 1
+ZSTD_LEVEL = -1  # measured: facies shrink 14-fold (18-fold at level 1), and no slower than uncompressed
 APPENDING = ".appending"
 
 _Metadata = dict[str, Any]
