@@ -62,6 +62,8 @@ class Property:
         return cls(state["name"], state.get("unit", "1"), None if codes is None else {int(k): v for k, v in codes.items()})
 
 
-def as_property(value: Property | str) -> Property:
-    """A property given as itself or by its bare name."""
+def as_property(value: Property | Mapping[str, Any] | str) -> Property:
+    """A property given as itself, by its bare name, or as what its `to_dict` returned."""
+    if isinstance(value, Mapping):
+        return Property.from_dict(value)
     return value if isinstance(value, Property) else Property(value)
