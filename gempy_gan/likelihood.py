@@ -47,7 +47,7 @@ class Likelihood:
         """
         check_grid(prior, constraints.grid)
         terms = [_hard(t, prior, constraints.grid) for t in constraints.hard]
-        terms += [_soft(t, (len(prior.properties), *prior.shape)) for t in constraints.soft]
+        terms += [_soft(t, prior) for t in constraints.soft]
         parts, start = [], 0
         for term in terms:
             parts.append((term.name, slice(start, start + len(term.observed))))
@@ -108,6 +108,20 @@ def channel(properties: tuple[Property, ...], name: str) -> int:
     return names.index(name)
 
 
+def _channels(term: SoftData, prior: Prior) -> slice:
+    """What the forward operator is given: the one property it names as its `property`, or all of them where it names none."""
+    name = getattr(term.forward, "property", ...)
+    if name is ...:
+        return slice(None)
+    if name is None and len(prior.properties) > 1:
+        found = ", ".join(p.name for p in prior.properties)
+        raise GempyGanError(
+            f"The prior has several properties ({found}): name the one that the {term.name} data see (property=)."
+        )
+    index = 0 if name is None else channel(prior.properties, name)
+    return slice(index, index + 1)
+
+
 def _hard(term: HardData, prior: Prior, grid: Grid) -> _Term:
     cell = np.ravel_multi_index(tuple(term.cells.T), grid.resolution)
     index = torch.as_tensor(channel(prior.properties, term.property) * grid.size + cell)
@@ -116,7 +130,8 @@ def _hard(term: HardData, prior: Prior, grid: Grid) -> _Term:
     )
 
 
-def _soft(term: SoftData, shape: tuple[int, ...]) -> _Term:
+def _soft(term: SoftData, prior: Prior) -> _Term:
+    shape = (len(prior.properties), *prior.shape)
     values, known = term.values.ravel(), np.isfinite(term.values.ravel())
     if term.forward is None and values.size != int(np.prod(shape)):
         raise GridError(
@@ -125,9 +140,10 @@ def _soft(term: SoftData, shape: tuple[int, ...]) -> _Term:
         )
     keep = torch.as_tensor(np.flatnonzero(known))
     forward = term.forward or (lambda m: m.flatten(1))
+    channels = _channels(term, prior)
 
     def predict(m: Tensor) -> Tensor:
-        data = forward(m)
+        data = forward(m[:, channels])
         if tuple(data.shape) != (len(m), values.size):
             raise GempyGanError(
                 f"The forward operator of the {term.name} data returned shape {tuple(data.shape)}. "

@@ -186,10 +186,11 @@ def statistical(
         )
     taper = np.hanning(traces.shape[1] + 2)[1:-1]
     power = (np.abs(np.fft.rfft((traces - traces.mean(axis=1, keepdims=True)) * taper, 2 * traces.shape[1])) ** 2).mean(axis=0)
-    taper = np.cos(0.5 * np.pi * np.arange(lags + 1) / (lags + 1)) ** 2
+    reach = min(2 * lags, traces.shape[1] - 1)  # a wavelet of 2 lags + 1 samples correlates with itself that far
+    fade = np.clip((np.arange(reach + 1) - lags) / (reach + 1 - lags), 0.0, 1.0)
     correlation = np.zeros(16 * lags)
-    correlation[: lags + 1] = np.fft.irfft(power)[: lags + 1] * taper
-    correlation[-lags:] = correlation[lags:0:-1]
+    correlation[: reach + 1] = np.fft.irfft(power)[: reach + 1] * np.cos(0.5 * np.pi * fade) ** 2
+    correlation[-reach:] = correlation[reach:0:-1]
     amplitude = np.sqrt(np.maximum(np.fft.rfft(correlation).real, 0.0))
     samples = np.roll(np.fft.irfft(amplitude), lags)[: 2 * lags + 1] * np.hanning(2 * lags + 3)[1:-1] ** 0.5
     return Wavelet(samples / samples.max(), step, domain)

@@ -18,15 +18,19 @@ FINE = 0.25  # of the trace's step: on what the log is averaged before it reflec
 class WellTie:
     """A well tied to a trace.
 
-    `wavelet` predicts amplitudes from reflectivity at the log's times plus `lag` (seconds; positive: the trace is late).
-    `correlation` is between synthetic and trace where the wavelet was fitted, and flatters; `correlation_held_out` is on
-    stretches of the trace that neither the wavelet, nor the lag, nor the damping had seen. `residual_std` (amplitude units)
-    is of the held-out residual: an honest standard deviation for the amplitudes. `axis`, `trace` and `synthetic` are the
-    samples used; `damping` is the chosen one, relative to the energy of the reflectivity.
+    `wavelet` predicts amplitudes from reflectivity at `shift(times)`: the log's times stretched by `stretch` about `middle`
+    (0.02: seismic waves took 2 % longer than the log says) and then delayed by `lag` seconds.
+
+    `correlation` is between synthetic and trace where the wavelet was fitted, and flatters; `correlation_held_out` is on parts
+    of the trace that neither the wavelet, nor lag, stretch and damping had seen. `residual_std` (amplitude units) is of the
+    held-out residual: an honest standard deviation for the amplitudes. `axis`, `trace` and `synthetic` are the samples used;
+    `damping` is the chosen one, relative to the energy of the reflectivity.
     """
 
     wavelet: Wavelet
     lag: float
+    stretch: float
+    middle: float
     correlation: float
     correlation_held_out: float
     residual_std: float
@@ -35,10 +39,14 @@ class WellTie:
     trace: NDArray[np.float64]
     synthetic: NDArray[np.float64]
 
+    def shift(self, times: ArrayLike) -> NDArray[np.float64]:
+        """Seismic two-way times of the log's own two-way times, seconds."""
+        return np.asarray(self.middle + (1 + self.stretch) * (np.asarray(times, dtype=np.float64) - self.middle) + self.lag)
+
     def __str__(self) -> str:
         return (
-            f"lag {1e3 * self.lag:+.1f} ms, correlation {self.correlation:.2f} fitted, {self.correlation_held_out:.2f} held out, "
-            f"residual std {self.residual_std:.4g} of {self.trace.std():.4g}"
+            f"lag {1e3 * self.lag:+.1f} ms, stretch {100 * self.stretch:+.1f} %, correlation {self.correlation:.2f} fitted and "
+            f"{self.correlation_held_out:.2f} held out, residual std {self.residual_std:.4g} of {self.trace.std():.4g}"
         )
 
 
@@ -52,14 +60,16 @@ def well_tie(
     length: float = 0.12,
     max_lag: float = 0.02,
     lag_step: float = 0.001,
+    max_stretch: float = 0.0,
+    stretch_step: float = 0.01,
     folds: int = 5,
 ) -> WellTie:
     """Estimate the wavelet between a well's impedance and a trace by regularized least squares.
 
     The wavelet's taps, one per trace sample, are damped towards zero the more the farther they lie from its middle, which
-    also tells a late wavelet from a lag. Lag and damping are chosen by cross-validation over contiguous stretches; that whole
-    choice is itself cross-validated for `correlation_held_out`. With `wavelet`, its shape is kept, and only lag, scale and
-    phase are estimated.
+    also tells a late wavelet from a lag. Lag, stretch and damping are chosen by cross-validation over contiguous parts of the
+    trace; that whole choice is itself cross-validated for `correlation_held_out`. With `wavelet`, its shape is kept, and only
+    its scale and phase are estimated.
 
     Parameters
     ----------
@@ -73,8 +83,10 @@ def well_tie(
         Of the estimated wavelet, seconds.
     max_lag, lag_step:
         Lags tried, seconds.
+    max_stretch, stretch_step:
+        Stretches tried, relative; for times that come from a sonic log, which is faster than seismic waves by a few per cent.
     folds:
-        Number of stretches for cross-validation.
+        Number of parts for cross-validation.
 
     Raises GempyGanError when log and trace share fewer samples than four times the wavelet's taps or `folds` times four.
 
@@ -92,26 +104,30 @@ def well_tie(
             f"Log and trace share {len(position)} samples, and {unknowns} numbers are to be estimated. Expected at least "
             f"{max(4 * unknowns, 4 * folds)} samples: take a longer log, a shorter length=, or give the wavelet."
         )
-    lags = lag_step * np.arange(-round(max_lag / lag_step), round(max_lag / lag_step) + 1)
+    middle = 0.5 * (log_time[0] + log_time[-1])
+    shifts = [(lag, stretch) for stretch in _symmetric(max_stretch, stretch_step) for lag in _symmetric(max_lag, lag_step)]
     half = taps if shape is None else len(shape) // 2
-    design = np.stack([_delays((log_time + lag - position[0]) / step, coefficients, len(position), half) for lag in lags])
+    moved = [middle + (1 + stretch) * (log_time - middle) + lag for lag, stretch in shifts]
+    design = np.stack([_delays((times - position[0]) / step, coefficients, len(position), half) for times in moved])
     distance = 3 * np.arange(-taps, taps + 1) / taps
     penalty = 1 + distance**2 if shape is None else np.full(2, 1e-6)
     fit = _CrossValidation(design if shape is None else design @ shape, penalty, amplitude, folds)
     held_out = np.empty(len(position))
     for fold in range(folds):
-        lag, damping = fit.choose([f for f in range(folds) if f != fold])
-        held_out[fit.stretches[fold]] = fit.predict(fold, [fold])[DAMPING.index(damping), lag]
-    lag, damping = fit.choose(list(range(folds)))
-    weights = fit.weights([])[DAMPING.index(damping), lag]
-    synthetic = fit.design[lag] @ weights
+        shift, damping = fit.choose([f for f in range(folds) if f != fold])
+        held_out[fit.parts[fold]] = fit.predict(fold, [fold])[damping, shift]
+    shift, damping = fit.choose(list(range(folds)))
+    weights = fit.weights([])[damping, shift]
+    synthetic = fit.design[shift] @ weights
     return WellTie(
-        Wavelet(weights, step) if shape is None else Wavelet(shape @ weights, step),
-        float(lags[lag]),
+        Wavelet(weights if shape is None else shape @ weights, step),
+        float(shifts[shift][0]),
+        float(shifts[shift][1]),
+        float(middle),
         _correlation(synthetic, amplitude),
         _correlation(held_out, amplitude),
         float(np.sqrt(np.mean((amplitude - held_out) ** 2))),
-        damping,
+        DAMPING[damping],
         position,
         amplitude,
         synthetic,
@@ -119,40 +135,44 @@ def well_tie(
 
 
 class _CrossValidation:
-    """Damped least squares for every lag at once, with any stretches of the trace left out."""
+    """Damped least squares for every shift at once, with any parts of the trace left out."""
 
     def __init__(
         self, design: NDArray[np.float64], penalty: NDArray[np.float64], amplitude: NDArray[np.float64], folds: int
     ) -> None:
-        self.design, self.amplitude = design, amplitude  # (lags, s, unknowns) and (s,)
-        self.stretches = np.array_split(np.arange(len(amplitude)), folds)
-        parts = [(design[:, s], amplitude[s]) for s in self.stretches]
-        self.normal = [np.einsum("lsu,lsv->luv", rows, rows) for rows, _ in parts]
-        self.right = [np.einsum("lsu,s->lu", rows, values) for rows, values in parts]
+        self.design, self.amplitude = design, amplitude  # (shifts, s, unknowns) and (s,)
+        self.parts = np.array_split(np.arange(len(amplitude)), folds)
+        pieces = [(design[:, part], amplitude[part]) for part in self.parts]
+        self.normal = [np.einsum("lsu,lsv->luv", rows, rows) for rows, _ in pieces]
+        self.right = [np.einsum("lsu,s->lu", rows, values) for rows, values in pieces]
         energy = np.einsum("lsu,lsu->l", design, design) / design.shape[2]
         self.damping = np.array(DAMPING)[:, None, None, None] * energy[:, None, None] * np.diag(penalty / penalty.mean())
 
     def weights(self, left_out: list[int]) -> NDArray[np.float64]:
-        """Wavelets (damping, lags, unknowns) fitted to all stretches but some."""
-        used = [k for k in range(len(self.stretches)) if k not in left_out]
+        """Wavelets (damping, shifts, unknowns) fitted to all parts but some."""
+        used = [k for k in range(len(self.parts)) if k not in left_out]
         normal, right = sum(self.normal[k] for k in used), sum(self.right[k] for k in used)
         return np.asarray(
             np.linalg.solve(normal + self.damping, np.broadcast_to(right, self.damping.shape[:-1])[..., None])[..., 0]
         )
 
-    def predict(self, stretch: int, left_out: list[int]) -> NDArray[np.float64]:
-        """One stretch (damping, lags, samples), predicted without those left out."""
-        return np.einsum("lsu,dlu->dls", self.design[:, self.stretches[stretch]], self.weights(left_out))
+    def predict(self, part: int, left_out: list[int]) -> NDArray[np.float64]:
+        """One part (damping, shifts, samples), predicted without those left out."""
+        return np.asarray(np.einsum("lsu,dlu->dls", self.design[:, self.parts[part]], self.weights(left_out)))
 
-    def choose(self, stretches: list[int]) -> tuple[int, float]:
-        """Index of the lag, and the damping, whose predictions of these stretches correlate best, each without its own."""
-        outside = [k for k in range(len(self.stretches)) if k not in stretches]
-        predicted = np.concatenate([self.predict(k, [k, *outside]) for k in stretches], axis=-1)
-        observed = np.concatenate([self.amplitude[self.stretches[k]] for k in stretches])
+    def choose(self, parts: list[int]) -> tuple[int, int]:
+        """Indices of the shift and the damping whose predictions of these parts correlate best, each made without its own."""
+        outside = [k for k in range(len(self.parts)) if k not in parts]
+        predicted = np.concatenate([self.predict(k, [k, *outside]) for k in parts], axis=-1)
+        observed = np.concatenate([self.amplitude[self.parts[k]] for k in parts])
         a, b = predicted - predicted.mean(axis=-1, keepdims=True), observed - observed.mean()
         score = (a @ b) / np.maximum(np.linalg.norm(a, axis=-1) * np.linalg.norm(b), np.finfo(float).tiny)
-        damping, lag = np.unravel_index(int(score.argmax()), score.shape)
-        return int(lag), DAMPING[int(damping)]
+        damping, shift = np.unravel_index(int(score.argmax()), score.shape)
+        return int(shift), int(damping)
+
+
+def _symmetric(most: float, step: float) -> NDArray[np.float64]:
+    return np.asarray(step * np.arange(-round(most / step), round(most / step) + 1))
 
 
 def _quadrature_pair(wavelet: Wavelet) -> NDArray[np.float64]:
