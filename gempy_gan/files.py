@@ -62,27 +62,61 @@ def staged(target: Path) -> Iterator[Path]:
         staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
     except OSError as error:
         raise FormatError(f"Nothing can be written beside {target}: {error.strerror or error}. Choose another folder.") from error
+    new, old = staging / "new", staging / "old"
     try:
-        yield staging / target.name
-        for file in sorted(staging.iterdir()):
-            _move(file, target.parent / file.name)
+        new.mkdir()
+        yield new / target.name
+        _move(new, target.parent, old)
     except OSError as error:
         raise FormatError(f"{target} was not written: {error.strerror or error}. Nothing was left half-written.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _move(source: Path, target: Path) -> None:
-    """Replace a file, or a store (a folder of the same ending); merge into any other folder (layouts of many files)."""
-    if not source.is_dir():
-        if target.is_dir():
-            raise FormatError(f"{target} is a folder. Expected a file, or nothing: remove it or choose another name.")
-        source.replace(target)
-    elif not target.is_dir():
-        source.replace(target)
-    elif source.suffix:
+def _move(new: Path, folder: Path, old: Path) -> None:
+    """Move everything in `new` into `folder`; when that fails on the way, put back what stood there, kept in `old`."""
+    moved: list[Path] = []
+    try:
+        for source in _units(new):
+            place = source.relative_to(new)
+            target = folder / place
+            if target.is_dir() and not source.is_dir():
+                raise FormatError(f"{target} is a folder. Expected a file, or nothing: remove it or choose another name.")
+            _keep(target, old / place)
+            moved.append(place)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+    except BaseException:
+        for place in moved:
+            _put_back(old / place, folder / place)
+        raise
+
+
+def _units(folder: Path) -> Iterator[Path]:
+    """What is replaced as a whole: files, and stores (folders with an ending); other folders are merged (FMU layouts)."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.suffix:
+            yield from _units(path)
+        else:
+            yield path
+
+
+def _keep(target: Path, kept: Path) -> None:
+    """Keep what is about to be replaced; a file stays in its place too, so that its replacement is one step."""
+    if not target.exists():
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(target, kept)
+    except OSError:  # a folder, or a file system without hard links
+        target.replace(kept)
+
+
+def _put_back(kept: Path, target: Path) -> None:
+    """Undo one move: what was kept takes its place again; where there was nothing, there is nothing."""
+    if target.is_dir():
         shutil.rmtree(target)
-        source.replace(target)
+    if kept.exists():
+        kept.replace(target)
     else:
-        for file in sorted(source.iterdir()):
-            _move(file, target / file.name)
+        target.unlink(missing_ok=True)

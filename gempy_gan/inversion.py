@@ -15,7 +15,7 @@ import numpy as np
 
 from gempy_gan import progress
 from gempy_gan.constraints import Constraints, SoftData
-from gempy_gan.ensemble import Ensemble
+from gempy_gan.ensemble import Ensemble, plain
 from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import Grid
 from gempy_gan.plugins import get_prior, get_strategy, registry
@@ -103,7 +103,7 @@ def batches(n: int, cells: int, coupled: bool) -> list[int]:
 
 def provenance(prior: Prior, strategy: Strategy, constraints: Constraints, n: int, seed: int) -> dict[str, Any]:
     """What makes a run repeatable, as plain JSON values."""
-    return {
+    record = {
         "prior": describe_prior(prior),
         "strategy": describe_strategy(strategy),
         "n": n,
@@ -112,6 +112,7 @@ def provenance(prior: Prior, strategy: Strategy, constraints: Constraints, n: in
         "inputs": [dict(term.report) for term in constraints.terms],
         "versions": versions(),
     }
+    return dict(plain(record))
 
 
 def describe_prior(prior: Prior) -> dict[str, Any]:
