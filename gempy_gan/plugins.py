@@ -100,8 +100,9 @@ def call(entry: Entry, function: Callable[..., Any], *arguments: Any, **options:
     except TypeError as error:
         allowed = list(signature.parameters)[len(arguments) :]
         unknown = next((name for name in options if name not in allowed), "")
+        reason = f"it has no option '{unknown}'" if unknown else str(error)
         raise GempyGanError(
-            f"The {KINDS[entry.kind]} '{entry.name}' cannot be used like this: {error}. "
+            f"The {KINDS[entry.kind]} '{entry.name}' cannot be used like this: {reason}. "
             f"Its options: {', '.join(allowed) or 'none'}.{did_you_mean(unknown, allowed)}"
         ) from None
     return function(*arguments, **options)
