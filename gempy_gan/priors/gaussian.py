@@ -86,6 +86,7 @@ class GaussianPrior(LatentPrior):
         if not math.isfinite(self.azimuth):
             raise GempyGanError(f"The Gaussian prior's azimuth is {azimuth}. Expected finite degrees.")
         self.latent_shape, self._amplitude = self._embedding()
+        self._amplitude_single = self._amplitude.float()
 
     @property
     def latent_positions(self) -> Tensor:
@@ -96,7 +97,8 @@ class GaussianPrior(LatentPrior):
     def decode(self, z: Tensor) -> Tensor:
         """White noise (n, *latent_shape) to fields (n, 1, nx, ny, nz), in the precision of z."""
         dims = (-3, -2, -1)
-        field = torch.fft.irfftn(torch.fft.rfftn(z, dim=dims) * self._amplitude.to(z), s=self.latent_shape, dim=dims)
+        amplitude = self._amplitude if z.dtype == torch.float64 else self._amplitude_single
+        field = torch.fft.irfftn(torch.fft.rfftn(z, dim=dims) * amplitude.to(z.device), s=self.latent_shape, dim=dims)
         nx, ny, nz = self.shape
         score = (self.mean.to(z) + self.std * field[:, :nx, :ny, :nz])[:, None]
         return score if self.quantiles is None else _anamorphosis(score, self.quantiles.to(z))

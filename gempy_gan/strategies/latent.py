@@ -1,0 +1,99 @@
+"""Latent optimization as randomized maximum likelihood."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
+
+import torch
+
+from gempy_gan.errors import GempyGanError, GempyGanWarning
+from gempy_gan.prior import LatentPrior, Prior
+from gempy_gan.strategies.descent import adam, lbfgs
+from gempy_gan.strategies.gauss_newton import gauss_newton
+from gempy_gan.strategies.misfit import Minimum, Misfit, per_row
+from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DEFAULT_STEPS = {"gauss-newton": 20, "lbfgs": 200, "adam": 1000}
+
+
+@dataclass
+class Latent(Strategy):
+    """Latent optimization as randomized maximum likelihood (Oliver, He & Reynolds 1996; Kitanidis 1995).
+
+    Each draw starts from its own prior latent z0 and its own noise e ~ N(0, std^2), and minimises
+    |(F(decode(z)) - d - e) / std|^2 / 2 + prior_weight |z - z0|^2 / 2. Where decode and F are linear the draws are exact
+    and independent; where they are not they are an approximation whose error nobody bounds: compare with `pcn`.
+
+    `optimizer` is "gauss-newton" (few steps; needs a decoder and a forward operator that can be differentiated twice),
+    "lbfgs" or "adam" (first derivatives only; `learning_rate` is Adam's). `steps` None means 20, 200 or 1000.
+    `tolerance` is how far from its minimum a draw may end, in posterior standard deviations (RMS over the data); draws that
+    end farther off are counted in the trace and a GempyGanWarning says so. `starts` > 1 starts each draw again from that
+    many prior latents and keeps the lowest minimum. `prior_weight` other than 1 samples no posterior any more.
+    """
+
+    requires: ClassVar[type[Prior]] = LatentPrior  # type: ignore[type-abstract]
+
+    optimizer: Literal["gauss-newton", "lbfgs", "adam"] = "gauss-newton"
+    steps: int | None = None
+    tolerance: float = 0.01
+    starts: int = 1
+    prior_weight: float = 1.0
+    learning_rate: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in DEFAULT_STEPS:
+            raise GempyGanError(f"Latent's optimizer is {self.optimizer!r}. Expected one of: {', '.join(DEFAULT_STEPS)}.")
+        if min(self.tolerance, self.prior_weight, self.learning_rate) <= 0 or self.starts < 1 or (self.steps or 1) < 1:
+            raise GempyGanError(
+                f"Latent's tolerance, prior_weight, learning_rate, starts and steps are {self.tolerance}, {self.prior_weight}, "
+                f"{self.learning_rate}, {self.starts} and {self.steps}. Expected positive numbers."
+            )
+
+    def sample(self, prior: Prior, likelihood: LikelihoodLike, n: int, generator: torch.Generator) -> Draws:
+        """Draw n realizations, each the minimum for its own perturbed data and its own prior latent."""
+        self.check(prior)
+        prior = cast("LatentPrior", prior)
+        anchor = torch.randn((n, *prior.latent_shape), generator=generator)
+        noise = torch.randn((n, len(likelihood.observed)), generator=generator)
+        misfit = Misfit(prior, likelihood, noise)
+        with torch.no_grad():
+            found = self._minimise(misfit, anchor, anchor)
+            for _ in range(self.starts - 1):
+                other = torch.randn(anchor.shape, generator=generator)
+                found = _lower(found, self._minimise(misfit, anchor, other))
+            values = prior.decode(found.z)
+            chi2 = likelihood.residual(values).square().mean(dim=1)
+        unconverged = int((~found.converged).sum())
+        if unconverged:
+            warnings.warn(
+                f"{unconverged} of {n} latent optimizations did not converge within {found.steps} steps. "
+                "Expected all: raise steps, or tolerance, or try another optimizer.",
+                GempyGanWarning,
+                stacklevel=2,
+            )
+        return Draws(
+            values, found.z, trace={"steps": found.steps, "unconverged": unconverged, "chi2": [round(float(c), 4) for c in chi2]}
+        )
+
+    def _minimise(self, misfit: Misfit, anchor: Tensor, start: Tensor) -> Minimum:
+        steps = self.steps or DEFAULT_STEPS[self.optimizer]
+        if self.optimizer == "adam":
+            return adam(misfit, anchor, start, self.prior_weight, steps, self.tolerance, self.learning_rate)
+        minimise = gauss_newton if self.optimizer == "gauss-newton" else lbfgs
+        return minimise(misfit, anchor, start, self.prior_weight, steps, self.tolerance)
+
+
+def _lower(a: Minimum, b: Minimum) -> Minimum:
+    """The lower of two minima, draw by draw."""
+    better = b.objective < a.objective
+    return Minimum(
+        torch.where(per_row(better, a.z), b.z, a.z),
+        torch.minimum(a.objective, b.objective),
+        torch.where(better, b.converged, a.converged),
+        max(a.steps, b.steps),
+    )
