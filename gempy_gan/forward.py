@@ -232,6 +232,12 @@ class Synthetic:
         ix, iy = (np.broadcast_to(self.columns[:, i, None], iz.shape) for i in range(2))
         return np.stack([ix, iy, iz], axis=-1).reshape(-1, 3).astype(np.float64)
 
+    def near_edges(self) -> NDArray[np.bool_]:
+        """Which predicted samples (k * s,) lie within half a wavelet of the grid's top or base, and see reflectors beyond."""
+        faces = self.faces if self.faces.shape[1] > 1 else self._nominal_faces()
+        reach = self.convolution.wavelet.reach
+        return np.asarray(((self.axis - faces[:, :1] < reach) | (faces[:, -1:] - self.axis < reach)).ravel())
+
     def _nominal_faces(self) -> NDArray[np.float64]:
         """Face times with the rock's velocity at half of its property: where samples are looked for before m is known."""
         velocity = float(self.convolution.rock.velocity(torch.tensor(0.5, dtype=torch.float64)))
