@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gempy_gan.errors import GempyGanError
@@ -48,6 +48,7 @@ def test_a_trajectory_needs_all_its_columns():
         WellLog("A-1", pd.DataFrame({"GR": [1.0]}, index=[0.0]), trajectory=pd.DataFrame({"md": [0.0], "x": [0.0], "y": [0.0]}))
 
 
+@settings(deadline=None)
 @given(
     kick=st.floats(0, 1000),
     rate=st.floats(0.5, 10),

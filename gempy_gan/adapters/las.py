@@ -102,7 +102,7 @@ def read_las(
             "kb": las_header.elevation(header, found) if kb == "header" else kb,
             "survey": read_survey(survey) if isinstance(survey, (str, os.PathLike)) else survey,
         }
-        units = {str(item.mnemonic): str(item.unit) for item in header.curves if item.mnemonic in table.columns}
+        units = {str(item.mnemonic): las_header.unit(item) for item in header.curves if item.mnemonic in table.columns}
         source = {"path": file.name, "sha256": hashlib.sha256(raw).hexdigest()}
         title = name or las_header.well_name(header, file.stem, found)
         well = WellLog(title, table, units, None, tuple(found), source)
@@ -300,7 +300,10 @@ def _vertical_head(well: WellLog) -> tuple[float, float, float]:
             "The well is deviated (or flattened), and LAS 2.0 has no place for its trajectory. Write it without "
             "(`dataclasses.replace(well, trajectory=None)`), and the trajectory as a table."
         )
-    return float(stations["x"].iloc[0]), float(stations["y"].iloc[0]), float(kb.iloc[0])
+    head = float(stations["x"].iloc[0]), float(stations["y"].iloc[0]), float(kb.iloc[0])
+    if _NULL in head:
+        raise FormatError(f"The head {head} holds {_NULL}, which marks missing values. Write the well without its position.")
+    return head
 
 
 def _writable(curve: pd.Series[Any], name: str) -> NDArray[np.float64]:

@@ -91,6 +91,16 @@ def value(header: Any, section: str, mnemonic: str) -> str:
     return next((str(item.value).strip() for item in header.sections[section] if item.original_mnemonic.upper() == mnemonic), "")
 
 
+def unit(item: Any) -> str:
+    """The unit of a curve as in the file: lasio strips the outer brackets even of "(m/s)*(kg/m3)"."""
+    text, depth = str(item.unit).strip(), 0
+    for sign in text:
+        depth += (sign == "(") - (sign == ")")
+        if depth < 0:
+            return f"({text})"
+    return text
+
+
 def number(text: str) -> float:
     """A header value as a number, NaN where it is none."""
     try:
@@ -183,7 +193,7 @@ def head(header: Any, found: list[Finding]) -> tuple[float, float]:
     stated: dict[str, tuple[float, float]] = {}
     for pair in HEADS:
         for x, y in zip(_items(header, pair[:1]), _items(header, pair[1:]), strict=False):
-            stated["/".join(pair)] = (_metres(x, blank=1.0), _metres(y, blank=1.0))
+            stated["/".join(pair)] = (_coordinate(x), _coordinate(y))
     for item in _items(header, ("LOC",), numeric=False):
         if match := _IN_LOCATION.search(f"{item.unit} {item.value} {item.descr}"):
             stated["LOC"] = (float(match.group(1)), float(match.group(2)))
@@ -207,6 +217,11 @@ def _items(header: Any, mnemonics: Sequence[str], numeric: bool = True) -> list[
     return [item for item in items if np.isfinite(number(str(item.value))) and number(str(item.value)) != null]
 
 
-def _metres(item: Any, blank: float = float("nan")) -> float:
-    unit = str(item.unit).strip().upper()
-    return number(str(item.value)) * (METRES.get(unit, float("nan")) if unit else blank)
+def _metres(item: Any) -> float:
+    return number(str(item.value)) * METRES.get(unit(item).upper(), float("nan"))
+
+
+def _coordinate(item: Any) -> float:
+    """Map coordinates are never converted: a position in feet belongs to another coordinate system."""
+    metric = unit(item) == "" or METRES.get(unit(item).upper()) == 1.0
+    return number(str(item.value)) if metric else float("nan")
