@@ -1,5 +1,6 @@
 import json
 import math
+import time
 import warnings
 
 import numpy as np
@@ -209,3 +210,17 @@ def test_impossible_requests(options, message):
 def test_a_well_without_position_is_refused():
     with pytest.raises(GempyGanError, match="Well A has no position"):
         block(WellLog("A", pd.DataFrame({"V": [0.5]}, index=[0.5])), a_grid(), "V", "v", std=0.1)
+
+
+def test_a_hundred_wells_of_ten_thousand_samples_take_a_second_of_processor_time():
+    rng = np.random.default_rng(0)
+    md = np.arange(10_000) * 0.1524
+    wells = [a_well(rng.random(10_000), md=md, xy=tuple(rng.uniform(0, 1000, 2)), name=f"W{i}") for i in range(100)]
+    grid = Grid(extent=(0, 1000, 0, 1000, -1600, 0), resolution=(100, 100, 100))
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        data = block(wells, grid, "V", "v", std=0.05)
+        seconds.append(time.process_time() - start)
+    assert sum(data.report["samples_per_cell"]) == 1_000_000
+    assert min(seconds) <= 1.0
