@@ -30,8 +30,9 @@ class Setting(click.ParamType[tuple[str, Any]]):
         if not equals or not all(part.isidentifier() for part in name.split(".")):
             self.fail(f"{value!r} is no setting. Expected name=value, such as seed=1 or 'ranges=[300, 100, 5.0]'.", param, ctx)
         try:
-            return name, tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            (value,) = tomllib.loads(f"value = {text}").values()
+            return name, value
+        except ValueError:  # no TOML, or more than one value
             if re.fullmatch(r"[A-Za-z_./\\~][\w./\\:~-]*", text) and text not in _AMBIGUOUS:
                 return name, text
             self.fail(

@@ -1,0 +1,414 @@
+"""The command line's shell: what it prints where, and with which exit code it ends."""
+
+import contextlib
+import errno
+import json
+import os
+import pkgutil
+import pty
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+import tomllib
+import warnings
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import gempy_gan as gg
+from gempy_gan.cli import bar, main
+from gempy_gan.cli.export import Selection
+from gempy_gan.cli.guard import GuardedGroup
+from gempy_gan.cli.settings import Setting
+from gempy_gan.progress import report, track
+from gempy_gan.testing import toy_las, toy_segy
+
+PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+HEAVY = ("numpy", "torch", "gempy", "pandas", "xarray", "scipy", "rich")
+
+
+@pytest.fixture
+def run():
+    """Run gempy-gan in this process: exit code, standard output, standard error."""
+
+    def invoke(*arguments):
+        done = CliRunner().invoke(main, [str(a) for a in arguments])
+        return done.exit_code, done.stdout, done.stderr
+
+    return invoke
+
+
+@pytest.fixture
+def ensemble(tmp_path):
+    grid = gg.Grid((0, 40, 0, 30, -10, 0), (4, 3, 2), rotation=15.0)
+    codes = {0: "mud", 1: "sand"}
+    values = np.random.default_rng(0).integers(0, 2, (5, 2, 4, 3, 2))
+    found = gg.Ensemble.from_values(grid, [gg.Property("facies", codes=codes), "porosity"], values, {"seed": 7})
+    gg.write(found, tmp_path / "e.nc")
+    return found
+
+
+def failing(error):
+    """A guarded command that fails."""
+
+    @click.group(cls=GuardedGroup)
+    @click.option("--debug", is_flag=True)
+    def group(debug): ...
+
+    @group.command()
+    def go():
+        raise error
+
+    return group
+
+
+# Light
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["plugins"], ["plugins", "--json"], ["sample", "--help"], ["nonsense"]]
+)
+def test_it_starts_without_heavy_imports(arguments):
+    code = (
+        "import sys\nfrom gempy_gan.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit: pass\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_help_takes_less_than_twice_a_bare_click_command():
+    bare = "import click\n@click.group()\ndef main(): 'Bare.'\n@main.command()\ndef go(): 'Go.'\nmain(['--help'])"
+    ours = "from gempy_gan.cli import main\nmain(['--help'])"
+    times = {code: [] for code in (bare, ours)}
+    for _ in range(15):
+        for code, taken in times.items():  # alternating, so that a busy machine slows both alike
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+            taken.append(time.perf_counter() - start)
+    assert statistics.median(times[ours]) < 2 * statistics.median(times[bare])
+
+
+def test_module_and_script_are_the_same_command():
+    by_module = subprocess.run([sys.executable, "-m", "gempy_gan", "--version"], capture_output=True, text=True, check=True)
+    assert by_module.stdout.split()[-1] == gg.__version__
+    script = tomllib.loads(PYPROJECT.read_text())["project"]["scripts"]["gempy-gan"]
+    assert pkgutil.resolve_name(script) is main
+
+
+# How a command ends
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (gg.GridError("The grid is 3.\nExpected 4."), "The grid is 3. Expected 4."),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.las"), "a.las: No such file or directory."),
+        (OSError(errno.ENOSPC, "No space left on device", "out/e.nc"), "out/e.nc: No space left on device."),
+        (OSError("NetCDF: HDF error"), "NetCDF: HDF error"),
+        (MemoryError("8 TiB"), "There is not enough memory (8 TiB). Ask for fewer realizations at once or a coarser grid."),
+        (ValueError("odd"), "This is a bug in gempy-gan: ValueError: odd. Repeat the command with --debug"),
+    ],
+)
+def test_an_error_is_one_line_without_traceback(error, message):
+    done = CliRunner().invoke(failing(error), ["go"])
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_lets_the_error_through():
+    done = CliRunner().invoke(failing(gg.GridError("odd")), ["--debug", "go"])
+    assert isinstance(done.exception, gg.GridError)
+    shown = subprocess.run(
+        [sys.executable, "-m", "gempy_gan", "--debug", "export", "missing.nc", "x.nc"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 1
+    assert "Traceback" in shown.stderr
+
+
+def test_ctrl_c_is_one_line_and_130():
+    done = CliRunner().invoke(failing(KeyboardInterrupt()), ["go"])
+    assert (done.exit_code, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
+def test_a_real_interrupt_ends_a_real_command():
+    code = "import time\nfrom gempy_gan.cli import main\nfrom gempy_gan import plugins\n"
+    code += "def wait(): print('ready', flush=True); time.sleep(30)\nplugins.registry = wait\nmain(['plugins'])"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stderr) == (130, "Interrupted.\n")
+
+
+def test_a_closed_pipe_is_no_error():
+    command = f"{sys.executable} -m gempy_gan plugins --json | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def test_warnings_are_one_line_each_and_those_of_others_are_for_debug():
+    @click.group(cls=GuardedGroup)
+    @click.option("--debug", is_flag=True)
+    def group(debug): ...
+
+    @group.command()
+    def go():
+        for _ in range(2):
+            warnings.warn("The ensemble\nis weak.", gg.GempyGanWarning, stacklevel=1)
+        warnings.warn("someone else's", DeprecationWarning, stacklevel=1)
+
+    done = CliRunner().invoke(group, ["go"])
+    assert (done.exit_code, done.stderr) == (0, "Warning: The ensemble is weak.\n")
+    with pytest.warns(DeprecationWarning, match="else's"), pytest.warns(gg.GempyGanWarning):
+        CliRunner().invoke(group, ["--debug", "go"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["export", "e.nc"],
+        ["sample", "gaussian", "-o", "x.nc"],
+        ["sample", "gaussian", "-o", "x.nc", "-n", "0"],
+        ["sample", "gaussian", "-o", "x.nc", "--set", "std"],
+        ["export", "e.nc", "x.nc", "--realizations", "1-x"],
+    ],
+)
+def test_wrong_usage_exits_2(run, arguments):
+    code, stdout, stderr = run(*arguments)
+    assert (code, stdout) == (2, "")
+    assert "Traceback" not in stderr
+
+
+BOX = ["--extent", 0, 40, 0, 30, -10, 0, "--resolution", 4, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["inspect", "no.las"], "no.las does not exist"),
+        (["inspect", "no.xyz"], "No format is known for 'no.xyz'. Known endings: "),
+        (["inspect", "empty.las"], "empty.las"),
+        (["inspect", "c.sgy"], "say domain='time' or 'depth'"),
+        (["inspect", "c.sgy", "--set", "domain=tme"], "say domain='time' or 'depth'"),
+        (["inspect", "c.sgy", "--set", "dmain=time"], "no option 'dmain'. Its options: .* Did you mean 'domain'"),
+        (["inspect", "w.las", "--set", "curves=['NPHI']"], "NPHI"),
+        (["sample", "gausian", "-o", "x.nc", *BOX], "No prior is named 'gausian'. .* Did you mean 'gaussian'"),
+        (["sample", "gaussian", "-o", "x.ncc", *BOX], "No format is known for 'x.ncc'"),
+        (["sample", "gaussian", "-o", "x.nc", *BOX[:4], -30, *BOX[5:]], "y0 = 0.0 and y1 = -30.0"),
+        (["sample", "gaussian", "-o", "x.nc", *BOX, "--set", "std=-1.0"], "std is -1.0. Expected a positive number"),
+        (["sample", "gaussian", "-o", "x.nc", *BOX, "--set", "sdt=1.0"], "no option 'sdt'"),
+        (["sample", "gaussian", "-o", "empty.las/x.nc", *BOX], "Nothing can be written beside empty.las/x.nc"),
+        (["export", "no.nc", "x.nc"], "no.nc does not exist"),
+        (["export", "w.las", "x.nc"], "w.las holds a WellLog. Expected an ensemble"),
+        (["export", "e.nc", "x.nc", "--realizations", "0,5"], "Realization 5 was asked for, and the ensemble holds 0 to 4"),
+        (["export", "e.nc", "x.foo"], "No format is known for 'x.foo'"),
+        (["--plugin", "no.py", "plugins"], "no.py is no plugin"),
+    ],
+)
+def test_bad_input_is_one_line_exit_1_and_nothing_written(run, ensemble, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    toy_las("w.las")
+    toy_segy("c.sgy")
+    (tmp_path / "empty.las").touch()
+    before = sorted(tmp_path.rglob("*"))
+    code, stdout, stderr = run(*arguments)
+    assert (code, stdout) == (1, "")
+    assert stderr.count("\n") == 1
+    assert re.search(message, stderr)
+    assert "bug in gempy-gan" not in stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(run, ensemble, tmp_path, monkeypatch):
+    def full(ensemble, path):
+        path.write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("gempy_gan.formats.netcdf.write", full)
+    code, _, stderr = run("export", tmp_path / "e.nc", tmp_path / "x.nc")
+    assert (code, stderr) == (
+        1,
+        f"{tmp_path / 'x.nc'} was not written: No space left on device. Nothing was left half-written.\n",
+    )
+    assert [file.name for file in tmp_path.iterdir()] == ["e.nc"]
+
+
+# The commands
+
+
+def test_plugins_lists_every_name_with_its_owner(run):
+    code, table, _ = run("plugins")
+    assert code == 0
+    assert re.search(r"^prior +gaussian +gempy_gan +\S", table, flags=re.MULTILINE)
+    assert re.search(r"^format +netcdf +gempy_gan .*\.nc$", table, flags=re.MULTILINE)
+    code, text, _ = run("plugins", "--json")
+    rows = json.loads(text)["entries"]
+    assert {"kind": "strategy", "name": "esmda"}.items() <= next(row for row in rows if row["name"] == "esmda").items()
+    assert len(table.splitlines()) == len(rows) + 1
+
+
+def test_a_plugin_file_is_listed_and_used(run, tmp_path):
+    from gempy_gan.plugins import registry
+
+    (tmp_path / "flat.py").write_text(
+        "import torch\nfrom gempy_gan import Prior, Property, hookimpl\n\n"
+        "@hookimpl\ndef gempy_gan_register_priors(register):\n    register('flat', Flat, 'one value')\n\n"
+        "class Flat(Prior):\n"
+        "    def __init__(self, shape, cell_size, value=0.5):\n"
+        "        self.shape, self.cell_size, self.value, self.properties = shape, cell_size, value, (Property('ntg'),)\n"
+        "    def sample(self, n, generator=None):\n        return torch.full((n, 1, *self.shape), self.value)\n"
+    )
+    registry.cache_clear()
+    try:
+        code, stdout, stderr = run(
+            "--plugin", tmp_path / "flat.py", "sample", "flat", "-o", tmp_path / "f.nc", "-n", 2, *BOX, "--set", "value=0.25"
+        )
+        assert (code, stderr) == (0, "")
+        assert stdout == f"{tmp_path / 'f.nc'}\n"
+        assert (gg.read(tmp_path / "f.nc").values == 0.25).all()
+    finally:
+        registry.cache_clear()
+        sys.modules.pop("flat", None)
+
+
+def test_sample_is_decided_by_its_seed_and_takes_a_grid(run, ensemble, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        command = ("sample", "gaussian", "-o", tmp_path / f"{name}.nc", "-n", 3, "--seed", seed, "--grid", tmp_path / "e.nc")
+        assert run(*command, "--set", "ranges=[20.0, 10.0, 4.0]", "--set", "covariance=exponential")[0] == 0
+    a, b, c = (gg.read(tmp_path / f"{name}.nc") for name in "abc")
+    assert a.grid == ensemble.grid
+    assert a.values.shape == (3, 1, 4, 3, 2)
+    assert (a.values == b.values).all()
+    assert (a.values != c.values).any()
+    assert a.provenance["prior"]["options"]["ranges"] == [20.0, 10.0, 4.0]
+
+
+def test_export_writes_the_chosen_realizations_in_each_format(run, ensemble, tmp_path):
+    out = [tmp_path / "x.zarr", tmp_path / "sub" / "y.nc"]
+    code, stdout, _ = run("export", tmp_path / "e.nc", *out, "--realizations", "3,0-1")
+    assert (code, stdout) == (0, "".join(f"{file}\n" for file in out))
+    for file in out:
+        assert (gg.read(file).values == ensemble.values[[3, 0, 1]]).all()
+
+
+def test_inspect_shows_wells_seismic_tables_and_ensembles(run, ensemble, tmp_path):
+    las, sgy = toy_las(tmp_path / "w.las", name="A-1"), toy_segy(tmp_path / "c.sgy")
+    code, stdout, _ = run("inspect", las)
+    assert code == 0
+    assert "well A-1: 121 samples, 0 to 60 m measured depth" in stdout
+    assert "position unknown" in stdout
+    assert re.search(r"curve GR \[gAPI\]: \d", stdout)
+    assert "head at x 500.00, y 500.00, z 10.00 m" in run("inspect", las, "--set", "xy=header", "--set", "kb=header")[1]
+    stdout = run("inspect", sgy, "--set", "domain=time")[1]
+    assert "30 traces (0 dead) of 50 samples" in stdout
+    assert "0 to 0.196 s two-way time, step 0.004" in stdout
+    assert "inlines 100 to 105, crosslines 300 to 304" in stdout
+    stdout = run("inspect", tmp_path / "e.nc")[1]
+    assert "ensemble of 5 realizations" in stdout
+    assert "grid 4 x 3 x 2 cells of 10 x 10 x 5 m, 24 of 24 active" in stdout
+    assert "rotated 15 degrees" in stdout
+    assert "property facies [1]: 0 = mud, 1 = sand" in stdout
+    assert "seed 7" in stdout
+
+
+def test_inspect_goes_on_after_a_file_that_cannot_be_read(run, tmp_path):
+    good, bad = toy_las(tmp_path / "w.las"), tmp_path / "missing.las"
+    code, stdout, stderr = run("inspect", bad, good)
+    assert code == 1
+    assert stdout.startswith(str(good))
+    assert stderr.splitlines() == [
+        f"{bad} does not exist. Check the path.",
+        "1 of 2 files cannot be read as what they claim to be.",
+    ]
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("n=3", 3),
+        ("n = 3.0", 3.0),
+        ("n=1e-3", 1e-3),
+        ("n=true", True),
+        ("n=[1, 2.5]", [1, 2.5]),
+        ('n="a b"', "a b"),
+        ("n='3'", "3"),
+        ("n=spherical", "spherical"),
+        ("n=../images/a.nc", "../images/a.nc"),
+        ("n=gauss-newton", "gauss-newton"),
+        ("n={a = 1}", {"a": 1}),
+    ],
+)
+def test_a_setting_is_written_as_in_toml(text, expected):
+    name, value = Setting().convert(text, None, None)
+    assert (name, value, type(value)) == ("n", expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    "text", ["n", "=3", "n=", "n=True", "n=None", "n=a b", "n=[1", "a b=1", "n=1\nm=2", "3=4", "n=0,5", "n.=1"]
+)
+def test_a_setting_that_could_mean_something_else_is_refused(text):
+    with pytest.raises(click.BadParameter, match=r"Expected (name=value|1, 1\.5, true)"):
+        Setting().convert(text, None, None)
+
+
+def test_a_setting_may_say_whose_option_it_is():
+    assert Setting().convert("prior.std=2", None, None) == ("prior.std", 2)
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "1,,2", "1-2-3"])
+def test_a_selection_that_is_none_is_refused(text):
+    with pytest.raises(click.BadParameter, match="Expected numbers from 0"):
+        Selection().convert(text, None, None)
+
+
+# The progress bar
+
+
+def test_the_bar_is_silent_where_stderr_is_no_terminal(capsys):
+    with bar.progress_bar():
+        report("sampling", 1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_bar_shows_stage_count_and_time_left_on_a_terminal():
+    terminal, process_side = pty.openpty()
+    code = (
+        "import time\nfrom gempy_gan.cli.bar import progress_bar\nfrom gempy_gan.progress import track\n"
+        "with progress_bar():\n for _ in range(2):\n  for _ in track(range(4), 'sampling', 4): time.sleep(0.15)\nprint('done')"
+    )
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=process_side, text=True, env=environment, check=True
+    )
+    os.close(process_side)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal says that its other side is closed
+        while chunk := os.read(terminal, 65536):
+            shown += chunk
+    os.close(terminal)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert done.stdout == "done\n"
+    assert re.search(r"sampling .*[1-3]/4 0:00:0\d 0:00:0\d", text)
+    assert "4/4" in text
+
+
+def test_track_reports_to_nobody_without_harm():
+    assert list(track([1, 2], "x", 2)) == [1, 2]
