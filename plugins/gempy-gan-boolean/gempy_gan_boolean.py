@@ -108,16 +108,16 @@ class BooleanPrior(Prior):
         facies, coarse = np.zeros((nx * ny, nz), dtype=np.float32), np.full((nx * ny, nz), MUD, dtype=np.float32)
         for columns, across, skew, depth, top in self._channels(rng):
             layers = np.flatnonzero((z <= top) & (z > top - DEEPEST * depth))
-            cells, below = np.ix_(columns, layers), top - z[layers]  # (columns, layers) from here on
-            r = across[:, None]
+            below = top - z[layers]
             if self.levees:
-                wing = (np.abs(r) >= 1) & (below < LEVEE_DEPTH * depth * (2 - np.abs(r))) & (facies[cells] == FLOODPLAIN)
-                facies[cells] = np.where(wing, LEVEE, facies[cells])
-                coarse[cells] = np.where(wing, SILT, coarse[cells])
-            floor = depth * np.maximum(1 - r**2, 0) * (1 + skew[:, None] * r)
-            inside = below < floor
-            facies[cells] = np.where(inside, CHANNEL, facies[cells])
-            coarse[cells] = np.where(inside, FINEST + FINING * below / np.where(inside, floor, 1), coarse[cells])
+                wing = LEVEE_DEPTH * depth * (2 - np.abs(across)) * (np.abs(across) >= 1)
+                column, layer = np.nonzero((below < wing[:, None]) & (facies[np.ix_(columns, layers)] == FLOODPLAIN))
+                facies[columns[column], layers[layer]] = LEVEE
+                coarse[columns[column], layers[layer]] = SILT
+            floor = depth * np.maximum(1 - across**2, 0) * (1 + skew * across)
+            column, layer = np.nonzero(below < floor[:, None])
+            facies[columns[column], layers[layer]] = CHANNEL
+            coarse[columns[column], layers[layer]] = FINEST + FINING * below[layer] / floor[column]
         coarse = np.clip(coarse + NOISE * rng.standard_normal(coarse.shape, dtype=np.float32), 0, 1)
         return {"facies": facies.reshape(self.shape), "coarse_fraction": coarse.reshape(self.shape)}
 
