@@ -132,9 +132,9 @@ def _write_wells(folder: Path, grid: Grid, truth: NDArray[np.float64], seed: int
     survey.to_csv(folder / "wells" / f"{DEVIATED}_survey.csv", index=False)
     for name, xy in WELLS.items():
         md = np.arange(kickoff, total, LOG_STEP)
-        empty = WellLog(name, pd.DataFrame(index=pd.Index(md, name="md")))
-        well = empty.placed(xy, KB, survey if name == DEVIATED else None)
-        cell = grid.cells(well.xyz(md))
+        well = WellLog(name, pd.DataFrame(index=pd.Index(md, name="md"))).placed(xy, KB)  # LAS holds the head alone
+        path = well.placed(xy, KB, survey) if name == DEVIATED else well
+        cell = grid.cells(path.xyz(md))
         inside = (cell >= 0).all(axis=1)
         fraction = np.where(inside, truth[tuple(np.where(inside[:, None], cell, 0).T)], np.nan)
         fraction = np.clip(fraction + LOG_NOISE * rng.standard_normal(len(md)), 0, 1)

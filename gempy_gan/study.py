@@ -33,10 +33,10 @@ class WellsSection:
     """`[wells]` or `[[wells]]`: which logs constrain which property, and which wells are held out.
 
     `files` are paths or patterns relative to the study. `heads` and `tops` name a table's `file`, and the options of
-    `read_heads` and `read_tops`; their wells are the files' names, with or without ending. Without heads, positions come from
-    the LAS headers. `surveys` maps a well's name to its deviation survey. `gamma` (options of `gamma_to_fraction`; its interval
-    is two tops) makes the curve from gamma ray; `flatten` has `top` and `base` (tops) and `thickness` in metres. `block` and
-    `read` hold more options of `block()` and of the reader.
+    `read_heads` and `read_tops`; their wells are the files' names, with or without ending, and then the wells are called like
+    their files. Without heads, positions and names come from the LAS headers. `surveys` maps a well's name to its deviation
+    survey. `gamma` (options of `gamma_to_fraction`; its interval is two tops) makes the curve from gamma ray; `flatten` has
+    `top` and `base` (tops) and `thickness` in metres. `block` and `read` hold more options of `block()` and of the reader.
     """
 
     files: Sequence[str]
@@ -79,7 +79,8 @@ class OutputSection:
 
 @dataclass(frozen=True)
 class Study:
-    """A whole run. `folder` is where the study file lies: its relative paths start there."""
+    """A whole run. `folder` is where the study file lies: its relative paths start there, and `$NAME` in them is an environment
+    variable."""
 
     folder: Path
     grid: GridSection
@@ -90,18 +91,30 @@ class Study:
     output: OutputSection = OutputSection()
     n: int = 100
     seed: int = 0
+    elsewhere: Path | None = None
+
+    @property
+    def out(self) -> Path:
+        """The folder that the study writes to."""
+        return self.elsewhere or self.path(self.output.folder)
 
     def path(self, name: str) -> Path:
-        """A path of the study file, relative to the folder of the study."""
-        return self.folder / name
+        """A path of the study file, relative to the folder of the study. Raises GempyGanError for a variable that is not set."""
+        full = os.path.expandvars(name)
+        if "$" in full:
+            raise GempyGanError(f"The path {name!r} of the study names an environment variable that is not set. Set it.")
+        return self.folder / full
 
 
 S = TypeVar("S")
 
 
-def load_study(path: str | os.PathLike[str]) -> Study:
-    """Read and check a study file. Raises FormatError when it is missing or no TOML, GempyGanError for an entry that is
-    unknown, missing or names a prior, strategy or format that is not installed."""
+def load_study(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Study:
+    """Read and check a study file; `out` replaces its output folder.
+
+    Raises FormatError when it is missing or no TOML, GempyGanError for an entry that is unknown, missing or of the wrong kind,
+    PluginError when it names a prior, strategy or forward operator that is not installed.
+    """
     file = Path(path)
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -121,6 +134,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         output=_section(OutputSection, table.get("output", {}), "output"),
         n=table.get("n", 100),
         seed=table.get("seed", 0),
+        elsewhere=None if out is None else Path(out),
     )
     _check_names(study)
     return study

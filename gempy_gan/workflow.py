@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def run(study: Study, resume: bool = False) -> Result:
     from gempy_gan.inversion import invert, sample
     from gempy_gan.plugins import get_strategy
 
-    folder = study.path(study.output.folder)
+    folder = study.out
     known, withheld = constrain(study)
     prior = prior_of(study, known)
     strategy = None if study.strategy is None else get_strategy(**study.strategy)
@@ -123,7 +124,7 @@ def write_diagnosis(diagnosis: Diagnosis, folder: Path) -> list[Path]:
 
 def export(study: Study, ensemble: Ensemble) -> list[Path]:
     """The ensemble (or its first realizations) in the study's formats, one folder each."""
-    folder = study.path(study.output.folder)
+    folder = study.out
     kept = (
         ensemble if study.output.realizations is None else ensemble.select(range(min(study.output.realizations, len(ensemble))))
     )
@@ -145,9 +146,10 @@ def draw(ensemble: Ensemble, known: Constraints, withheld: Constraints, folder: 
 
 def _matching(study: Study, pattern: str) -> list[Path]:
     """The files of a path or pattern, in a fixed order. Raises FormatError when there is none."""
-    found = sorted(study.folder.glob(pattern)) if not Path(pattern).is_absolute() else [Path(pattern)]
-    if not found or not all(file.is_file() for file in found):
-        raise FormatError(f"No file matches {pattern!r} in {study.folder}. Check [wells] files; they are relative to the study.")
+    whole = str(study.path(pattern))
+    found = sorted(Path(file) for file in glob(whole))  # noqa: PTH207  # Path.glob takes no absolute pattern
+    if not found:
+        raise FormatError(f"No file matches {whole!r}. Check the files of [wells]: they are relative to the study.")
     return found
 
 
@@ -172,7 +174,7 @@ def _well(study: Study, section: WellsSection, file: Path, heads: pd.DataFrame |
     options: dict[str, Any] = {"kb": "header", "xy": "header", **section.read}
     if heads is not None:
         head = _of_file(heads, file, "heads").iloc[0]
-        options |= {"xy": (float(head["x"]), float(head["y"])), "kb": float(head["kb"])}
+        options |= {"name": file.stem, "xy": (float(head["x"]), float(head["y"])), "kb": float(head["kb"])}
     well: WellLog = read(file, **options)
     if well.name in section.surveys:
         well = read(file, **options, survey=study.path(section.surveys[well.name]))
