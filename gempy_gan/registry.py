@@ -51,7 +51,7 @@ class Entry:
                     f"{self} has no {' and no '.join(missing)} function. Expected read() and write(){self._hint()}."
                 )
         elif not callable(found):
-            raise PluginError(f"{self} is {_kind_of(found)}. Expected something to call{self._hint()}.")
+            raise PluginError(f"{self} is of type {type(found).__name__}. Expected something to call{self._hint()}.")
         return found
 
     def __str__(self) -> str:
@@ -145,7 +145,3 @@ def _resolve(entry: Entry) -> Any:
 
 def _owner(entry: Entry) -> str:
     return "gempy_gan itself" if entry.owner == BUILT_IN else entry.owner
-
-
-def _kind_of(found: Any) -> str:
-    return f"a {type(found).__name__}"

@@ -23,12 +23,6 @@ def gaussian(**options):
     return gg.get_prior("gaussian", shape=(6, 5, 4), cell_size=(10.0, 10.0, 1.0), **options)
 
 
-def empirical():
-    images = np.random.default_rng(0).normal(size=(6, 1, 4, 3, 2))
-    ensemble = gg.Ensemble.from_values(gg.Grid((0, 4, 0, 3, 0, 2), (4, 3, 2)), ["porosity"], images)
-    return gg.get_prior("empirical", images=ensemble)
-
-
 @pytest.mark.parametrize("prior", [ToyPrior, SampledOnly, gaussian])
 def test_a_sound_prior_passes(prior):
     check_prior(prior())
