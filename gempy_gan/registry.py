@@ -47,18 +47,13 @@ class Entry:
         if self.kind == "formats":
             missing = [verb for verb in ("read", "write") if not callable(getattr(found, verb, None))]
             if missing:
-                raise PluginError(
-                    f"{self} has no {' and no '.join(missing)} function. Expected read() and write(){self._hint()}."
-                )
+                raise PluginError(f"{self} has no {' and no '.join(missing)} function. Expected read() and write().")
         elif not callable(found):
-            raise PluginError(f"{self} is of type {type(found).__name__}. Expected something to call{self._hint()}.")
+            raise PluginError(f"{self} is of type {type(found).__name__}. Expected something to call.")
         return found
 
     def __str__(self) -> str:
         return f"The {KINDS[self.kind]} '{self.name}' of {self.owner}"
-
-    def _hint(self) -> str:
-        return "" if self.owner == BUILT_IN else f": tell its author, or set GEMPY_GAN_DISABLE={self.owner}"
 
 
 @dataclass

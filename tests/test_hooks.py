@@ -256,7 +256,7 @@ def test_an_unknown_name_names_what_is_installed_and_what_is_broken(install):
         ("'no_such_module:Prior'", "cannot be loaded from 'no_such_module:Prior': ModuleNotFoundError.*Install what it needs"),
         ("'json:NoSuchName'", "cannot be loaded from 'json:NoSuchName': AttributeError"),
         ("'acme_heavy'", "cannot be loaded from 'acme_heavy': ZeroDivisionError"),
-        ("42", "The prior 'good' of acme-good is of type int. Expected something to call: tell its author"),
+        ("42", "The prior 'good' of acme-good is of type int. Expected something to call"),
     ],
 )
 def test_a_target_that_is_none_is_reported_when_it_is_used(install, target, message):
