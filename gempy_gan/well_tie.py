@@ -66,10 +66,10 @@ def well_tie(
 ) -> WellTie:
     """Estimate the wavelet between a well's impedance and a trace by regularized least squares.
 
-    The wavelet's taps, one per trace sample, are damped towards zero the more the farther they lie from its middle, which
-    also tells a late wavelet from a lag. Lag, stretch and damping are chosen by cross-validation over contiguous parts of the
-    trace; that whole choice is itself cross-validated for `correlation_held_out`. With `wavelet`, its shape is kept, and only
-    its scale and phase are estimated.
+    The wavelet has one tap per trace sample, damped towards zero the more the farther it lies from the middle; in the end its
+    energy is centred at time zero, and the lag takes the rest. Lag, stretch and damping are chosen by cross-validation over
+    contiguous parts of the trace; that whole choice is itself cross-validated for `correlation_held_out`. With `wavelet`, its
+    shape is kept, and only its scale and phase are estimated.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def well_tie(
     length:
         Of the estimated wavelet, seconds.
     max_lag, lag_step:
-        Lags tried, seconds.
+        Lags tried, seconds; centring the wavelet may add to the chosen one.
     max_stretch, stretch_step:
         Stretches tried, relative; for times that come from a sonic log, which is faster than seismic waves by a few per cent.
     folds:
@@ -119,9 +119,10 @@ def well_tie(
     shift, damping = fit.choose(list(range(folds)))
     weights = fit.weights([])[damping, shift]
     synthetic = fit.design[shift] @ weights
+    estimate, delay = _centred(Wavelet(weights if shape is None else shape @ weights, step))
     return WellTie(
-        Wavelet(weights if shape is None else shape @ weights, step),
-        float(shifts[shift][0]),
+        estimate,
+        float(shifts[shift][0] + delay),
         float(shifts[shift][1]),
         float(middle),
         _correlation(synthetic, amplitude),
@@ -169,6 +170,13 @@ class _CrossValidation:
         score = (a @ b) / np.maximum(np.linalg.norm(a, axis=-1) * np.linalg.norm(b), np.finfo(float).tiny)
         damping, shift = np.unravel_index(int(score.argmax()), score.shape)
         return int(shift), int(damping)
+
+
+def _centred(wavelet: Wavelet) -> tuple[Wavelet, float]:
+    """The wavelet with its energy centred at time zero, and how late it was: a late wavelet and a lag are the same thing."""
+    delay = float(np.average(wavelet.axis, weights=wavelet.samples**2))
+    reach = len(wavelet.samples) // 2 + int(np.ceil(abs(delay) / wavelet.step))
+    return Wavelet(wavelet.at(delay + wavelet.step * np.arange(-reach, reach + 1)), wavelet.step, wavelet.domain), delay
 
 
 def _symmetric(most: float, step: float) -> NDArray[np.float64]:
