@@ -330,9 +330,25 @@ def test_every_built_in_format_keeps_the_contract(name, tmp_path):
     check_format(name, tmp_path)
 
 
-@pytest.mark.parametrize(("name", "tolerance"), [("rejection", 0.1), ("latent", 0.1), ("pcn", 0.15), ("esmda", 0.15)])
-def test_every_built_in_strategy_keeps_the_contract(name, tolerance):
-    check_strategy(gg.get_strategy(name), tolerance=tolerance)
+@pytest.mark.parametrize(
+    ("name", "options", "tolerance"),
+    [("rejection", {"proposals": 100_000}, 0.1), ("latent", {}, 0.1), ("pcn", {}, 0.15), ("esmda", {}, 0.15)],
+)
+def test_every_built_in_strategy_keeps_the_contract(name, options, tolerance):
+    check_strategy(gg.get_strategy(name, **options), tolerance=tolerance)
+
+
+def test_every_built_in_prior_keeps_the_contract():
+    grid = gg.Grid((0, 60, 0, 50, 0, 4), (6, 5, 4))
+    examples = gg.sample(gaussian(), grid, 8)
+    options = {
+        "gaussian": {"shape": (6, 5, 4)},
+        "empirical": {"examples": examples},
+        "mixture": {"examples": examples, "sigma": 0.3},
+    }
+    assert options.keys() == {entry.name for entry in registry().of("priors") if entry.owner == "gempy_gan"}
+    for name, given in options.items():
+        check_prior(gg.get_prior(name, cell_size=(10.0, 10.0, 1.0), **given))
 
 
 def test_a_toy_well_and_a_toy_cube_read_back(tmp_path):
