@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any
 MEANING = {
     "realizations": ("", "realizations in the ensemble"),
     "distinct": ("all", "of them, how many differ from each other by more than 1 % of the usual difference"),
-    "effective_sample_size": ("n", "equally weighted realizations that are worth as much, by the weights"),
+    "effective_sample_size": ("n", "independent, equally weighted realizations that are worth as much, by weights and sampler"),
     "match": ("high", "wells: share of realizations x cells that match, mean over facies, or over low, middle, high values"),
     "chi2": ("1", "mean of ((realization - datum) / std)^2; > 1: data missed, < 1: fitted closer than their errors"),
     "worst_well": ("1", "chi2 of the well that is missed most"),
@@ -28,7 +29,11 @@ MEANING = {
     "coverage95": ("0.95", "the same for 95 %"),
     "brier": ("low", "Brier score of the facies probabilities; compare along the line"),
     "acceptance": ("0.1-0.5", "sampler: share of accepted proposals"),
-    "converged": ("all", "sampler: realizations whose optimization converged"),
+    "rhat": ("1", "sampler: R-hat, the disagreement of its chains"),
+    "unconverged": ("0", "sampler: optimizations that did not converge"),
+    "proposals": ("", "sampler: realizations proposed"),
+    "members": ("", "sampler: members of the ensemble that was updated"),
+    "log_evidence": ("", "sampler: log probability of the data under the prior"),
     "steps": ("", "sampler: steps taken"),
 }
 
@@ -84,9 +89,9 @@ class Diagnosis:
         """Plain JSON values: {"groups": {group: {key: {"value", "unconditional", "layer_mean", ...}}}, "verdicts", "ranks"}."""
         groups: dict[str, dict[str, Any]] = {}
         for f in self.figures:
-            row = {"value": f.value, "ideal": f.ideal, "meaning": f.meaning}
+            row = {"value": _finite(f.value), "ideal": f.ideal, "meaning": f.meaning}
             references = {"unconditional": f.unconditional, "layer_mean": f.layer_mean}
-            row |= {name: value for name, value in references.items() if value is not None}
+            row |= {name: _finite(value) for name, value in references.items() if value is not None}
             groups.setdefault(f.group, {})[f.key] = row
         return {"groups": groups, "verdicts": list(self.verdicts), "ranks": dict(self.ranks)}
 
@@ -106,9 +111,9 @@ class Diagnosis:
 def _verdicts(diagnosis: Diagnosis) -> Iterator[str]:
     n, groups, worth = (diagnosis["sampling", key].value or 0.0 for key in ("realizations", "distinct", "effective_sample_size"))
     if n > 1 and groups <= max(1, n / 2):
-        yield f"The ensemble has collapsed: only {groups:.0f} of {n:.0f} realizations are distinct, and its spread means nothing."
+        yield f"The ensemble has collapsed: only {groups:.0f} of {n:.0f} realizations differ; its spread is not to be trusted."
     if n > 1 and worth < n / 10:
-        yield f"The weights leave {worth:.1f} effective realizations of {n:.0f}: quantiles and spread are not to be trusted."
+        yield f"The {n:.0f} realizations are worth only {worth:.1f} independent ones: quantiles and spread are not to be trusted."
     for figure in diagnosis.figures:
         yield from _verdict(figure)
 
@@ -130,6 +135,10 @@ def _verdict(f: Figure) -> Iterator[str]:
     if f.key == "coverage80" and not 0.6 <= value <= 0.95:
         how = "too sure of itself" if value < 0.8 else "not sure enough"
         yield f"{f.group}: the ensemble is {how} ({value:.0%} of the data inside its 80 % interval)."
+    if f.key == "unconverged" and value > 0:
+        yield f"{value:.0f} optimizations did not converge: their realizations may miss the data."
+    if f.key == "rhat" and value > 1.1:
+        yield f"The sampler's chains have not mixed (R-hat {value:.2f}, expected below 1.1): let it take more steps."
     if f.key == "collapsed_cells" and value > 0.1:
         yield f"{f.group}: {value:.0%} of the cells without data have no spread left."
 
@@ -141,7 +150,12 @@ def _row(f: Figure) -> tuple[str, ...]:
 def _short(value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.3g}"
+    return f"{value:.0f}" if abs(value) < 1e6 and value == round(value) else f"{value:.3g}"
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

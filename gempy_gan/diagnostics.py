@@ -21,6 +21,7 @@ Values = Mapping[str, float | None]
 
 BATCH_CELLS = 2**22  # cells held in memory at once
 DISTANCE_CELLS = 2**18  # cells, evenly picked, on which realizations are compared with each other
+COUNTED = ("converged", "unconverged", "proposals", "members", "effective_sample_size")
 COLLAPSED = 0.01  # of the reference's spread, below which a cell has none and two realizations are one
 
 
@@ -81,19 +82,22 @@ def _sampling(ensemble: Ensemble, apart: Mapping[str, Array], usual: Mapping[str
     own: dict[str, float | None] = {
         "realizations": len(ensemble),
         "distinct": scores.distinct(np.max(relative, axis=0), COLLAPSED),
-        "effective_sample_size": scores.effective_sample_size(ensemble.weights),
     }
-    return _figures("sampling", own | _trace(ensemble))
+    trace = _trace(ensemble)
+    worth = scores.effective_sample_size(ensemble.weights)
+    own["effective_sample_size"] = min(worth, trace.pop("effective_sample_size", worth))
+    return _figures("sampling", own | trace)
 
 
-def _trace(ensemble: Ensemble) -> dict[str, float | None]:
-    """Numbers of the strategy's trace: counts are summed over the batches of a run, all else is averaged."""
+def _trace(ensemble: Ensemble) -> dict[str, float]:
+    """Numbers of the strategy's trace over the batches of a run: added where they count, the worst R-hat, else averaged."""
     batches = ensemble.provenance.get("trace", [])
-    found: dict[str, float | None] = {}
+    found: dict[str, float] = {}
     for key in dict.fromkeys(key for batch in batches for key in batch):
         values = [batch[key] for batch in batches if isinstance(batch.get(key), (int, float))]
-        if values and key not in ("realizations", "distinct", "effective_sample_size"):
-            found[key] = float(np.sum(values) if key == "converged" else np.mean(values))
+        if values and key not in ("realizations", "distinct"):  # found out here, from the realizations themselves
+            together = np.sum if key in COUNTED else np.max if key == "rhat" else np.mean
+            found[key] = float(together(values))
     return found
 
 

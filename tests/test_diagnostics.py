@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gempy_gan import diagnostics, scores
 from gempy_gan.constraints import Constraints, HardData, SoftData
+from gempy_gan.diagnosis import Diagnosis
 from gempy_gan.diagnostics import diagnose, predictions, spread
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError, GridError
@@ -71,7 +73,7 @@ def test_copies_are_called_a_collapse():
     same = np.repeat(posterior.values[:2], 20, axis=0)
     found = diagnose(Ensemble.from_values(GRID, ["phi"], same), Constraints(GRID, term), baseline=prior)
     assert value(found, "sampling", "distinct") == 2
-    assert any("only 2 of 40 realizations are distinct" in verdict for verdict in found.verdicts)
+    assert any("only 2 of 40 realizations differ" in verdict for verdict in found.verdicts)
     alone = np.repeat(posterior.values[:1], 40, axis=0) + 1e-5 * np.arange(40).reshape(-1, 1, 1, 1, 1)
     for baseline in (prior, None):
         found = diagnose(Ensemble.from_values(GRID, ["phi"], alone), Constraints(GRID, term), baseline=baseline)
@@ -127,7 +129,7 @@ def test_weights_count():
     held_out = HardData([[0, 0, 0], [7, 7, 3]], [0.3, 0.1], STD, "phi")
     a, b = (diagnose(e, constraints, held_out, prior) for e in (weighted, chosen))
     assert value(a, "sampling", "effective_sample_size") == pytest.approx(2)
-    assert any("2.0 effective realizations of 30" in verdict for verdict in a.verdicts)
+    assert any("The 30 realizations are worth only 2.0 independent ones" in verdict for verdict in a.verdicts)
     for figure in b.figures:
         if figure.group != "sampling":
             assert value(a, figure.group, figure.key) == pytest.approx(figure.value, rel=1e-5), figure.key
@@ -233,11 +235,26 @@ def test_inactive_cells_do_not_count():
 
 def test_the_strategys_trace_is_told():
     _, term, posterior, _ = toy(n=4)
-    trace = [{"acceptance": 0.2, "converged": 2, "misfit": [3.0, 1.0]}, {"acceptance": 0.4, "converged": 1}]
-    ensemble = Ensemble.from_values(GRID, ["phi"], posterior.values, {"trace": trace})
+    first = {"acceptance": 0.2, "unconverged": 2, "rhat": 1.02, "effective_sample_size": 1.0, "chi2": [3.0, 1.0]}
+    second = {"acceptance": 0.4, "unconverged": 1, "rhat": 1.3, "effective_sample_size": 1.5}
+    ensemble = Ensemble.from_values(GRID, ["phi"], posterior.values, {"trace": [first, second]})
     found = diagnose(ensemble, Constraints(GRID, term))
     assert value(found, "sampling", "acceptance") == pytest.approx(0.3)
-    assert value(found, "sampling", "converged") == 3
+    assert value(found, "sampling", "unconverged") == 3
+    assert value(found, "sampling", "rhat") == 1.3
+    assert value(found, "sampling", "effective_sample_size") == 2.5  # the weights are equal: they say 4
+    assert any("3 optimizations did not converge" in verdict for verdict in found.verdicts)
+    assert any("R-hat 1.30" in verdict for verdict in found.verdicts)
+
+
+def test_numbers_that_json_lacks_become_null():
+    _, term, posterior, _ = toy(n=4)
+    ensemble = Ensemble.from_values(GRID, ["phi"], posterior.values, {"trace": [{"rhat": 1.0}]})
+    found = diagnose(ensemble, Constraints(GRID, term))
+    endless = Diagnosis(tuple(replace(f, value=np.inf) if f.key == "rhat" else f for f in found.figures))
+    assert endless.to_dict()["groups"]["sampling"]["rhat"]["value"] is None
+    assert "inf" in str(endless)
+    assert any("have not mixed" in verdict for verdict in endless.verdicts)
 
 
 def test_record_is_json_and_a_table():

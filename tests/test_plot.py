@@ -67,7 +67,7 @@ def test_plan_shows_the_layer_where_it_is_on_the_map(porosity):
     assert ax.get_aspect() == 1
     assert ax.get_xlabel() == "easting (m)"
     assert "realization 3" in ax.get_title()
-    assert "z = -1625 m" in ax.get_title()
+    assert "z = -1625.0 m" in ax.get_title()
 
 
 def test_map_coordinates_are_written_in_full(porosity):

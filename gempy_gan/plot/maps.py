@@ -42,7 +42,7 @@ def plan(
     _dots(ax, ensemble, wells_of(data, style.named(ensemble, property).name), layer, drawn, show)
     z = ensemble.grid.axis(2)[layer]
     ax.set(
-        title=f"{drawn.title}\nlayer {layer} (0-{ensemble.grid.resolution[2] - 1} from the base), z = {z:.6g} m", aspect="equal"
+        title=f"{drawn.title}\nlayer {layer} (0-{ensemble.grid.resolution[2] - 1} from the base), z = {z:.1f} m", aspect="equal"
     )
     ax.set(xlabel="easting (m)", ylabel="northing (m)")
     style.plain(ax)
