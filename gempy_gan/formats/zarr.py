@@ -128,6 +128,7 @@ class EnsembleStore:
         length = len(self) + len(labels)
         try:
             self._clear_remains()
+            self._clean = False
             new["realization"] = np.concatenate([self._vector("realization"), labels])
             if log_weights is not None:
                 new["log_weight"] = np.concatenate([self._vector("log_weight"), np.asarray(log_weights, np.float64)])
@@ -135,8 +136,8 @@ class EnsembleStore:
             for name, array in new.items():
                 _place(self.path / name, arrays[name], array)
             self._commit(arrays, trace)
+            self._clean = True
         except OSError as error:
-            self._clean = False
             raise FormatError(
                 f"The store {self.path} was not extended: {error.strerror or error}. It keeps its {len(self)} realizations."
             ) from error
@@ -189,7 +190,6 @@ class EnsembleStore:
             for chunk in (self.path / prop.name / "c").glob("*"):
                 if int(chunk.name) >= len(self):
                     shutil.rmtree(chunk)
-        self._clean = True
 
     def _commit(self, arrays: Mapping[str, _Metadata], trace: Mapping[str, Any] | None) -> None:
         for name, meta in arrays.items():
