@@ -109,10 +109,11 @@ def _tables(path: Path, columns: int, rows: int) -> Iterator[NDArray[np.float32]
 
     options: dict[str, Any] = {"sep": r"\s+", "header": None, "skiprows": columns + 2, "chunksize": rows}
     try:
-        for table in pd.read_csv(path, names=range(columns), dtype=np.float64, **options):
-            if len(table) != rows:
-                raise FormatError(f"{path} ends with {len(table)} rows of a realization. Expected {rows}, one for each cell.")
-            yield table.to_numpy().astype(np.float32)
+        with pd.read_csv(path, names=range(columns), dtype=np.float64, **options) as tables:
+            for table in tables:
+                if len(table) != rows:
+                    raise FormatError(f"{path} ends with {len(table)} rows of a realization. Expected {rows}, one for each cell.")
+                yield table.to_numpy().astype(np.float32)
     except ValueError as error:
         raise FormatError(f"{path} cannot be read as GSLIB: {error}. Expected {columns} numbers in each row.") from error
 

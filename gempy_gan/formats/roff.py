@@ -106,7 +106,7 @@ def _load_values(file: Path, name: str) -> tuple[NDArray[Any], Property]:
 
 def _reading(load: Any, file: Path) -> Any:
     try:
-        return load(file, fformat="roff")
+        return load(io.BytesIO(file.read_bytes()), fformat="roff")  # given a path, roffio leaves a bad file open
     except Exception as error:  # a reader meets bad bytes in a dozen ways; the user needs one
         raise FormatError(f"{file} cannot be read as binary ROFF: {error}.") from error
 

@@ -129,10 +129,18 @@ def _read_quietly(path: Path, pyvista: ModuleType) -> Any:
     reader.SetFileName(str(path))
     if not reader.CanReadFile(str(path)):
         raise FormatError(f"{path} is no VTK XML file of the kind {path.suffix}.")
-    reader.Update()
-    if errors or reader.GetErrorCode():
+    if _is_whole(path):  # VTK crashes the interpreter over a file that is cut short
+        reader.Update()
+    if not _is_whole(path) or errors or reader.GetErrorCode():
         raise FormatError(f"{path} cannot be read: it is damaged or cut short. Write it again.")
     return pyvista.wrap(reader.GetOutput())
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file ends as an XML file of VTK does."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 64))
+        return file.read().rstrip().endswith(b"</VTKFile>")
 
 
 def _grid(mesh: Any, path: Path) -> tuple[Grid, Axes]:
