@@ -67,7 +67,7 @@ def points(nx: int = 5, ny: int = 2) -> tuple[np.ndarray, np.ndarray]:
     return x.ravel(), y.ravel()
 
 
-def folded_model(resolution: tuple[int, int, int] = (20, 16, 25), reverse: bool = False) -> Any:
+def folded_model(resolution: tuple[int, int, int] = (16, 12, 20), reverse: bool = False) -> Any:
     """Cover, Reservoir and basement, gently folded; `reverse` names the two surfaces in the wrong order."""
     gp = gempy()
     x, y = points()
@@ -85,7 +85,7 @@ def unit_of_fold(xyz: np.ndarray) -> np.ndarray:
     return 1 + (xyz[:, 2] < fold(xyz, COVER_BASE)).astype(int) + (xyz[:, 2] < fold(xyz, RESERVOIR_BASE))
 
 
-def rotated_model(degrees: float = 30.0, resolution: tuple[int, int, int] = (20, 12, 25)) -> Any:
+def rotated_model(degrees: float = 30.0, resolution: tuple[int, int, int] = (16, 10, 20)) -> Any:
     """The folded model on a grid of 1000 m x 600 m, rotated anticlockwise about (500, 100)."""
     gp = gempy()
     from gempy.core.data.grid_modules import RegularGrid

@@ -5,8 +5,8 @@ import pytest
 import structural_models as models
 
 from gempy_gan.ensemble import Ensemble
-from gempy_gan.errors import GempyGanError, GridError
-from gempy_gan.geomodel import from_gempy, to_gempy
+from gempy_gan.errors import FormatError, GempyGanError, GridError
+from gempy_gan.geomodel import from_gempy, load_gempy, save_gempy, to_gempy
 from gempy_gan.grid import Grid
 from gempy_gan.properties import Property
 
@@ -40,7 +40,7 @@ def check_cells(grid: Grid, unit_of, number: int) -> None:
 def test_own_grid_repeats_the_models_block(folded):
     grid = from_gempy(folded, "Reservoir")
     assert grid.extent == models.EXTENT
-    assert grid.resolution == (20, 16, 25)
+    assert grid.resolution == (16, 12, 20)
     assert grid.rotation == 0.0
     np.testing.assert_array_equal(grid.active_cells, folded.solutions.raw_arrays.dense_ids == 2)
     np.testing.assert_allclose(grid.centres().reshape(-1, 3), folded.grid.regular_grid.values)
@@ -183,6 +183,20 @@ def test_models_that_gempy_cannot_compute_say_so():
         from_gempy(model, "Reservoir")
 
 
+def test_saved_models_are_loaded_as_they_were(tmp_path):
+    model = models.folded_model((6, 5, 20))
+    loaded = load_gempy(save_gempy(model, tmp_path / "fold.gempy"))
+    assert from_gempy(loaded, "Reservoir") == from_gempy(model, "Reservoir")
+
+
+def test_files_that_are_no_models_say_so(tmp_path):
+    (tmp_path / "fold.gempy").write_bytes(b"PK, or so it seems")
+    with pytest.raises(FormatError, match="is no GemPy model"):
+        load_gempy(tmp_path / "fold.gempy")
+    with pytest.raises(FormatError, match="does not exist"):
+        load_gempy(tmp_path / "other.gempy")
+
+
 def ramp(grid: Grid) -> Ensemble:
     """Two realizations that say where each cell is: easting + 10 * northing + 100 * height, and its negative."""
     centres = grid.centres()
@@ -193,7 +207,7 @@ def ramp(grid: Grid) -> Ensemble:
 def test_array_has_the_models_cells_and_nothing_outside_the_unit(folded):
     grid = from_gempy(folded, "Reservoir")
     block = to_gempy(ramp(grid), folded)
-    centres = folded.grid.regular_grid.values.reshape(20, 16, 25, 3)
+    centres = folded.grid.regular_grid.values.reshape(16, 12, 20, 3)
     np.testing.assert_array_equal(np.isnan(block), folded.solutions.raw_arrays.dense_ids != 2)
     inside = ~np.isnan(block)
     np.testing.assert_allclose(block[inside], (centres @ [1.0, 10.0, 100.0])[inside], rtol=1e-6)
@@ -206,7 +220,7 @@ def test_rotated_array_takes_the_nearest_cell(rotated):
     block = to_gempy(ramp(grid), rotated)
     inside = ~np.isnan(block)
     assert inside.sum() > 0.8 * (rotated.solutions.raw_arrays.dense_ids == 2).sum()
-    centres = rotated.grid.regular_grid.values.reshape(20, 12, 25, 3)
+    centres = rotated.grid.regular_grid.values.reshape(16, 10, 20, 3)
     error = np.abs(block - centres @ [1.0, 10.0, 100.0])[inside]
     half = np.array(grid.cell_size) / 2
     assert error.max() <= np.hypot(half[0], half[1]) * np.hypot(1, 10) + half[2] * 100 + 0.01
@@ -232,7 +246,7 @@ def test_gempy_viewer_draws_the_array(folded):
     drawn = viewer.plot_2d(
         folded,
         direction=["x", "y", "z"],
-        cell_number=[5, 6, 12],
+        cell_number=[5, 6, 10],
         override_regular_grid=block,
         show=False,
         show_data=False,
@@ -241,5 +255,5 @@ def test_gempy_viewer_draws_the_array(folded):
     )
     images = [np.ma.filled(image.get_array(), np.nan) for ax in drawn.fig.axes for image in ax.get_images()]
     plt.close(drawn.fig)
-    for image, expected in zip(images, (block[5], block[:, 6], block[:, :, 12]), strict=True):
+    for image, expected in zip(images, (block[5], block[:, 6], block[:, :, 10]), strict=True):
         np.testing.assert_array_equal(image, expected.T)  # rows are the second axis, upwards
