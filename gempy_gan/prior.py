@@ -39,6 +39,12 @@ class Prior(ABC):
         return {}
 
 
+class FinitePrior(Prior):
+    """A prior of finitely many realizations, all equally likely: `examples` (N, c, nx, ny, nz) can be enumerated."""
+
+    examples: Tensor
+
+
 class LatentPrior(Prior):
     """A prior whose realizations are `decode(z)` of independent standard normal latents z."""
 
@@ -48,6 +54,11 @@ class LatentPrior(Prior):
     @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
         """Latents (n, *latent_shape) to realizations (n, c, nx, ny, nz), differentiably."""
+
+    @property
+    def latent_positions(self) -> Tensor | None:
+        """Around which fractional cell indices (latents, 3) each latent acts; None where latents have no place."""
+        return None
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Decode n standard normal latents."""
@@ -66,7 +77,8 @@ class DiffusionPrior(Prior):
     def denoise(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:
         """E[m | m + sigma * noise = x] for x (n, c, nx, ny, nz); sigma is one number or (n,), in the unit of m.
 
-        `condition` is a HardData-like pair (mask, values), both (c, nx, ny, nz), for priors that take one.
+        `condition`, for priors that take one, is a tuple (mask, values) or (mask, values, std), each (c, nx, ny, nz): cells
+        where `mask` is true are known to be `values`, within `std` (0 where not given).
         """
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 
 from gempy_gan.errors import GempyGanError
@@ -42,9 +43,9 @@ class GaussianPrior(LatentPrior):
         Degrees anticlockwise, seen from above, from the box's x axis to the direction of rx: the sense of Grid.rotation,
         which turns the box as a whole, this field included.
     quantiles:
-        The marginal distribution, as its values at equally spaced probabilities from 0 (minimum) to 1 (maximum), linear in
-        between. The field is then a normal score, and `mean` and `std` are those of the score: leave them at 0 and 1 to get
-        exactly this distribution in every cell. Such a field has no exact posterior.
+        The marginal distribution, as its values at equally spaced probabilities from 0 (minimum) to 1 (maximum), with smooth
+        monotone interpolation in between. The field is then a normal score, and `mean` and `std` are those of the score:
+        leave them at 0 and 1 to get exactly this distribution in every cell. Such a field has no exact posterior.
 
     The latent is white noise on the embedding grid, which is larger than the box, so that opposite faces are not correlated;
     its size is the smallest tried for which the correlation inside the box is right within 0.001.
@@ -79,6 +80,7 @@ class GaussianPrior(LatentPrior):
         self.mean, self.std = _mean(mean, self.shape[2]), float(std)
         self.covariance, self.nu, self.azimuth = covariance, float(nu), float(azimuth)
         self.quantiles = None if quantiles is None else _quantiles(quantiles)
+        self._slopes = torch.zeros(0) if self.quantiles is None else _slopes(self.quantiles)
         if not (math.isfinite(self.std) and self.std > 0):
             raise GempyGanError(f"The Gaussian prior's std is {std}. Expected a positive number in the property's unit.")
         if covariance not in MODELS:
@@ -90,7 +92,7 @@ class GaussianPrior(LatentPrior):
 
     @property
     def latent_positions(self) -> Tensor:
-        """Where each latent acts: fractional cell indices (latents, 3); the padding lies beyond both ends of each axis."""
+        """Fractional cell indices (latents, 3) around which each latent acts; the padding lies beyond both ends of each axis."""
         axes = [(torch.arange(m) + (m - n) // 2) % m - (m - n) // 2 for m, n in zip(self.latent_shape, self.shape, strict=True)]
         return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 3).double()
 
@@ -101,7 +103,7 @@ class GaussianPrior(LatentPrior):
         field = torch.fft.irfftn(torch.fft.rfftn(z, dim=dims) * amplitude.to(z.device), s=self.latent_shape, dim=dims)
         nx, ny, nz = self.shape
         score = (self.mean.to(z) + self.std * field[:, :nx, :ny, :nz])[:, None]
-        return score if self.quantiles is None else _anamorphosis(score, self.quantiles.to(z))
+        return score if self.quantiles is None else _anamorphosis(score, self.quantiles.to(z), self._slopes.to(z))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw n independent fields, one after the other, so that memory is needed for one embedding only."""
@@ -205,11 +207,21 @@ class GaussianPrior(LatentPrior):
         return correlation(self.covariance, self._distance(x[:, None, None], y[:, None], z), self.nu)
 
 
-def _anamorphosis(score: Tensor, quantiles: Tensor) -> Tensor:
-    """Normal scores to the distribution with these values at equally spaced probabilities."""
+def _anamorphosis(score: Tensor, quantiles: Tensor, slopes: Tensor) -> Tensor:
+    """Normal scores to the distribution with these values (and slopes) at equally spaced probabilities, by cubics."""
     position: Tensor = torch.special.ndtr(score) * (len(quantiles) - 1)
     below = position.detach().floor().clamp(0, len(quantiles) - 2).long()
-    return quantiles[below] + (position - below) * (quantiles[below + 1] - quantiles[below])
+    t = position - below
+    low, high, left, right = quantiles[below], quantiles[below + 1], slopes[below], slopes[below + 1]
+    return low + t * (left + t * (3 * (high - low) - 2 * left - right + t * (left + right - 2 * (high - low))))
+
+
+def _slopes(quantiles: Tensor) -> Tensor:
+    """Slopes per step of probability that keep the cubics monotone (Fritsch & Butland 1984)."""
+    from scipy.interpolate import PchipInterpolator
+
+    nodes = np.arange(len(quantiles), dtype=np.float64)
+    return torch.as_tensor(PchipInterpolator(nodes, quantiles.numpy()).derivative()(nodes), dtype=torch.float64)
 
 
 def _triple(values: Sequence[Any], name: str, kind: type) -> tuple[Any, Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,53 +16,105 @@ if TYPE_CHECKING:
     from gempy_gan.strategies.misfit import Linearization, Misfit
 
 HALVINGS = 12  # of a step that does not lower the objective, before its realization counts as stuck
+FORCING = 0.1  # relative residual at which the linear solver stops while the linearization is poor
 SOLVER_STEPS = 300  # conjugate-gradient steps within one Gauss-Newton step
+DIRECT = 30  # data per realization up to which a matrix that all realizations share costs less than conjugate gradients
+SAME = 1e-4  # relative difference below which two products with a Jacobian are the same
 
 
 def gauss_newton(misfit: Misfit, anchor: Tensor, start: Tensor, weight: float, steps: int, tolerance: float) -> Minimum:
     """Minimise |r(z)|^2 / 2 + weight |z - anchor|^2 / 2 for each row of `start` (n, ...).
 
-    A step goes to anchor + A' y / weight with (A A' / weight + I) y = A (z - anchor) - r, solved by conjugate gradients,
-    and is halved while it does not lower the objective. A realization has converged when its distance to the minimum, in
-    posterior standard deviations (RMS over the d data), is estimated below `tolerance`. Linear data take one step.
+    A step goes to anchor + A' y / weight with (A A' / weight + I) y = A (z - anchor) - r, solved by conjugate gradients as
+    well as the last linearization deserved, and is halved while it does not lower the objective. Where all realizations have
+    the same A, as with linear data, and the data are few, the matrix is built once and solved directly. A realization has
+    converged when its distance to the minimum, in posterior standard deviations (RMS over the d data), is estimated below
+    `tolerance`.
     """
     z, at = start, misfit.linearize(start)
     gap = tolerance**2 * at.residual.shape[1]
     dual, stuck = torch.zeros_like(at.residual), torch.zeros(len(z), dtype=torch.bool, device=z.device)
-    value = objective(at.residual, z, anchor, weight)
+    value, forcing = objective(at.residual, z, anchor, weight), torch.full_like(at.residual[:, 0], FORCING)
+    shared = _Shared.of(at, weight)
     for step in range(steps + 1):
         progress.report("Gauss-Newton", step, steps)
         last = step == steps
         right = at.push(z - anchor) - at.residual
-        solved, dual = _solve(at, right, dual, weight, gap / 4, 0 if last else SOLVER_STEPS)
+        if shared is not None and shared.holds(at):
+            dual = shared.solve(right)
+            left = right - _normal(at, dual, weight)
+        else:
+            dual, left = _solve(at, right, dual, weight, gap / 4, forcing, 0 if last else SOLVER_STEPS)
         move = anchor + at.pull(dual) / weight - z
-        arrived = solved & (weight * move.flatten(1).square().sum(dim=1) <= gap)
+        arrived = (left.square().sum(dim=1) <= gap / 4) & (weight * move.flatten(1).square().sum(dim=1) <= gap)
         if last or (arrived | stuck).all():
             break
         z, value, stuck = _descend(misfit, z, move, anchor, weight, value, arrived)
         at = misfit.linearize(z)
+        error = (at.residual + dual + left).norm(dim=1) / at.residual.norm(dim=1)  # the linear model promised -(dual + left)
+        forcing = error.clamp(max=FORCING)
     progress.report("Gauss-Newton", steps, steps)
     return Minimum(z, value, arrived, step)
 
 
-def _solve(at: Linearization, right: Tensor, start: Tensor, weight: float, gap: float, steps: int) -> tuple[Tensor, Tensor]:
-    """Conjugate gradients on (A A' / weight + I) y = right, one system per row, from `start`.
+@dataclass(frozen=True)
+class _Shared:
+    """The factor of A A' / weight + I (d, d) that all realizations share, and what recognises the A it belongs to."""
 
-    Returns which rows are solved, and y. The squared residual bounds the error in the energy norm, since no eigenvalue is
-    below one; a solved row has it below `gap`.
+    factor: Tensor
+    probe: Tensor
+    image: Tensor
+
+    @classmethod
+    def of(cls, at: Linearization, weight: float) -> _Shared | None:
+        """None where realizations differ in A, or the data are too many for the matrix to pay."""
+        n, d = at.residual.shape
+        if not 0 < d <= DIRECT * n:
+            return None
+        probe = torch.linspace(-1, 1, d).to(at.residual).cos().expand(n, d)
+        image = at.push(at.pull(probe))
+        if _differs(image, image[:1]):
+            return None
+        identity = torch.eye(d, dtype=at.residual.dtype, device=at.residual.device)
+        padded = torch.cat([identity, identity.new_zeros((-d % n, d))])
+        rows = torch.cat([at.push(at.pull(some)) for some in progress.track(padded.split(n), "matrix of the data", -(-d // n))])
+        matrix = rows[:d].double() / weight
+        return cls(torch.linalg.cholesky((matrix + matrix.T) / 2 + identity.double()), probe, image)
+
+    def holds(self, at: Linearization) -> bool:
+        """Whether this linearization has the same A."""
+        return not _differs(at.push(at.pull(self.probe)), self.image)
+
+    def solve(self, right: Tensor) -> Tensor:
+        """y (n, d) with (A A' / weight + I) y = right, row by row."""
+        return torch.cholesky_solve(right.double().T, self.factor).T.to(right)
+
+
+def _differs(a: Tensor, b: Tensor) -> bool:
+    return bool((a - b).abs().max() > SAME * b.abs().max())
+
+
+def _solve(
+    at: Linearization, right: Tensor, start: Tensor, weight: float, gap: float, forcing: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    """Conjugate gradients on (A A' / weight + I) y = right, one system per row, from `start`: y and what is left of `right`.
+
+    No eigenvalue is below one, so the squared residual bounds the error in the energy norm. A row is solved when it is below
+    `gap`, or below `forcing` (n,) squared times what it was.
     """
     y = start
     residual = right - _normal(at, y, weight)
     direction, energy = residual, residual.square().sum(dim=1)
+    enough = (forcing.square() * energy).clamp(min=gap)
     for _ in range(steps):
-        if (energy <= gap).all():
+        if (energy <= enough).all():
             break
         image = _normal(at, direction, weight)
         length = _ratio(energy, (direction * image).sum(dim=1))
         y, residual = y + length * direction, residual - length * image
         previous, energy = energy, residual.square().sum(dim=1)
         direction = residual + _ratio(energy, previous) * direction
-    return energy <= gap, y
+    return y, residual
 
 
 def _normal(at: Linearization, y: Tensor, weight: float) -> Tensor:

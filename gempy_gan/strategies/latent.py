@@ -59,6 +59,9 @@ class Latent(Strategy):
         self.check(prior)
         prior = cast("LatentPrior", prior)
         anchor = torch.randn((n, *prior.latent_shape), generator=generator)
+        if not len(likelihood.observed):
+            with torch.no_grad():
+                return Draws(prior.decode(anchor), anchor)
         noise = torch.randn((n, len(likelihood.observed)), generator=generator)
         misfit = Misfit(prior, likelihood, noise)
         with torch.no_grad():
