@@ -227,10 +227,12 @@ class Synthetic:
     def positions(self) -> NDArray[np.float64]:
         """Fractional cell indices (k * s, 3) of the predicted samples: where each one looks."""
         faces = self.faces if self.faces.shape[1] > 1 else self._nominal_faces()
-        below_top = np.stack([np.interp(self.axis, row, np.arange(len(row)), left=np.nan, right=np.nan) for row in faces])
-        iz = self.grid.resolution[2] - 0.5 - below_top
-        ix, iy = (np.broadcast_to(self.columns[:, i, None], iz.shape) for i in range(2))
-        return np.stack([ix, iy, iz], axis=-1).reshape(-1, 3).astype(np.float64)
+        distinct = faces[:1] if _shared(faces) else faces
+        below_top = np.stack([np.interp(self.axis, row, np.arange(len(row)), left=np.nan, right=np.nan) for row in distinct])
+        positions = np.empty((len(faces), len(self.axis), 3))
+        positions[..., :2] = self.columns[:, None]
+        positions[..., 2] = self.grid.resolution[2] - 0.5 - below_top
+        return positions.reshape(-1, 3)
 
     def near_edges(self) -> NDArray[np.bool_]:
         """Which predicted samples (k * s,) lie within half a wavelet of the grid's top or base, and see reflectors beyond."""
@@ -251,7 +253,7 @@ class Synthetic:
 
     def _reflector_responses(self) -> Tensor:
         """w(t_i - t_j): (s, nz + 1) where all columns share their face times, (k, s, nz + 1) otherwise."""
-        faces = self.faces[:1] if np.ptp(self.faces, axis=0).max() < 1e-9 else self.faces
+        faces = self.faces[:1] if _shared(self.faces) else self.faces
         kernel = self.convolution.wavelet.at(self.axis[None, :, None] - faces[:, None, :])
         return torch.as_tensor(kernel[0] if len(kernel) == 1 else kernel)
 
@@ -303,6 +305,11 @@ def column_faces(grid: Grid, columns: NDArray[np.int64]) -> NDArray[np.float64]:
     iz = np.arange(nz, -1, -1) - 0.5
     index = np.column_stack([np.repeat(columns, nz + 1, axis=0), np.tile(iz, len(columns))])
     return grid.xyz(index)[:, 2].reshape(len(columns), nz + 1)
+
+
+def _shared(faces: NDArray[np.float64]) -> bool:
+    """Whether all columns have their faces at the same times."""
+    return bool(np.ptp(faces, axis=0).max() < 1e-9)
 
 
 def _table(values: ArrayLike) -> NDArray[np.float64]:

@@ -123,5 +123,16 @@ def test_f02_1_ties_better_where_it_stands_than_elsewhere():
     """The same search, lags and stretches and all, on traces more than 3 km away."""
     cube = f3.section(HOME)
     here = f3.tie(HOME, lag_step=0.003).correlation_held_out
-    there = [f3.tie(HOME, trace=index, lag_step=0.003).correlation_held_out for index in range(200, len(cube.traces), 75)]
+    there = [f3.tie(HOME, trace=index, lag_step=0.003).correlation_held_out for index in range(200, len(cube.traces), 150)]
     assert here > max(there)
+
+
+def test_a_section_shows_detail_at_the_withheld_well():
+    """As much as its signal-to-noise ratio allows (`python tests/f3.py` prints that too), and none of it with wrong polarity."""
+    section = f3.Section(HOME)
+    right = section.scores(section.withheld(n=40))
+    wrong = section.scores(section.withheld(lambda wavelet: wavelet.scaled(-1.0), n=40))
+    assert right["correlation_100m"] > 0.2
+    assert wrong["correlation_100m"] < -0.2
+    assert right["crps"] < wrong["crps"]
+    assert 0.65 < right["coverage80"] < 0.95

@@ -156,7 +156,8 @@ def _samples(blocks: Iterator[NDArray[Any]], shape: tuple[int, int], name: str) 
 
 def _silence_dead(traces: NDArray[np.float32], code: NDArray[np.int64], name: str, health: Findings) -> NDArray[np.bool_]:
     """Set dead traces to NaN, in place, and say which they are."""
-    empty = ~np.nan_to_num(traces).any(axis=1)
+    blocks = [slice(first, first + BLOCK) for first in range(0, len(traces), BLOCK)]  # copies stay small
+    empty = np.concatenate([~np.nan_to_num(traces[block]).any(axis=1) for block in blocks])
     dead = empty | np.isin(code, DEAD_CODES)
     if dead.all():
         raise FormatError(f"All {len(dead)} traces of {name} are zero or flagged dead. Expected at least one live trace.")
@@ -164,7 +165,7 @@ def _silence_dead(traces: NDArray[np.float32], code: NDArray[np.int64], name: st
         health.add(
             "note", f"{int(dead.sum())} of {len(dead)} traces are dead ({int(empty.sum())} all zero).", "They were set to NaN."
         )
-    gaps = int(np.isnan(traces[~dead]).sum())
+    gaps = sum(int(np.isnan(traces[block][~dead[block]]).sum()) for block in blocks)
     if gaps:
         health.add("warning", f"{gaps} samples of live traces are NaN.", "They count as not observed.")
     traces[dead] = np.nan
