@@ -35,7 +35,7 @@ WELLS = {  # heads on the map, metres; the last one is deviated
 HELD_OUT = ("D-5", "D-7")
 DEVIATED, INCLINATION, AZIMUTH = "D-8", 35.0, 60.0  # below the kick-off, degrees
 KB, LOG_STEP, LOG_NOISE = 25.0, 0.5, 0.02
-FREQUENCY, VELOCITY, SAMPLING, NOISE = 45.0, 2800.0, 0.002, 0.15  # Hz, m/s, s, share of the signal's RMS
+FREQUENCY, VELOCITY, SAMPLING, NOISE = 45.0, 2800.0, 0.004, 0.25  # Hz, m/s, s, share of the signal's RMS
 ROCK = {"kind": "two end members", "coarse": [2650.0, 2150.0], "fine": [2950.0, 2350.0]}
 TRUTH_CELLS = 2000  # cells drawn at random to compare the ensemble with the truth
 
@@ -135,8 +135,7 @@ def _write_wells(folder: Path, grid: Grid, truth: NDArray[np.float64], seed: int
         well = WellLog(name, pd.DataFrame(index=pd.Index(md, name="md"))).placed(xy, KB)  # LAS holds the head alone
         path = well.placed(xy, KB, survey) if name == DEVIATED else well
         cell = grid.cells(path.xyz(md))
-        inside = (cell >= 0).all(axis=1)
-        fraction = np.where(inside, truth[tuple(np.where(inside[:, None], cell, 0).T)], np.nan)
+        fraction = np.where(cell[:, 0] >= 0, truth[tuple(cell.T)], np.nan)  # -1, outside, is no value
         fraction = np.clip(fraction + LOG_NOISE * rng.standard_normal(len(md)), 0, 1)
         gamma = 120 - 90 * fraction + 4 * rng.standard_normal(len(md))
         write_las(well.with_curve("GR", gamma, "gAPI").with_curve("VSAND", fraction, "v/v"), folder / "wells" / f"{name}.las")
@@ -210,10 +209,12 @@ name = "gaussian"
 property = "coarse_fraction"
 covariance = "spherical"
 ranges = [1200.0, 400.0, 18.0]
-quantiles = "wells"        # the distribution of the conditioning wells
+mean = "wells"             # those of the conditioning wells
+std = "wells"
 
-[strategy]
+[strategy]                 # randomized maximum likelihood
 name = "latent"
+tolerance = 0.1            # how far from its minimum a realization may end, in posterior standard deviations
 
 [output]
 folder = "out"

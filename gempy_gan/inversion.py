@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gempy_gan.properties import Property
     from gempy_gan.strategy import Draws, Strategy
 
-BATCH_CELLS = 2**22  # cells drawn at once: a batch is both the unit of memory and the most an interrupt can lose
+BATCH_CELLS = 2**23  # cells drawn at once: a batch is both the unit of memory and the most an interrupt can lose
 
 
 def invert(
@@ -50,6 +50,8 @@ def invert(
     Raises GridError, PluginError or GempyGanError, before anything is computed, when prior, constraints and strategy do not
     fit together; GempyGanError when the store belongs to another run.
     """
+    import torch
+
     from gempy_gan.likelihood import Likelihood
 
     _check_number(n)
@@ -65,7 +67,8 @@ def invert(
     for k, size in progress.track(enumerate(sizes), "realizations, in batches", len(sizes)):
         if k < finished:
             continue
-        draws = chosen.sample(prior, likelihood, size, _generator(seed, k))
+        with torch.enable_grad():  # GemPy's torch engine switches gradients off for the whole process
+            draws = chosen.sample(prior, likelihood, size, _generator(seed, k))
         if kept is None:
             made.append(draws)
         else:

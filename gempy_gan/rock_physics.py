@@ -11,6 +11,8 @@ from gempy_gan.errors import GempyGanError
 if TYPE_CHECKING:
     from torch import Tensor
 
+BEYOND = 0.5  # by how much a fraction may leave [0, 1] before it stops to matter
+
 Mixing = Literal["reuss", "voigt", "wyllie"]
 
 
@@ -42,7 +44,8 @@ class TwoEndMembers:
     2.18 clay in km/s at 40 MPa, with grains of 2650 and brine of 1030 kg/m3: clean sandstone of porosity 0.27, and shaly
     rock of porosity 0.12 and clay 0.5. They only make an example; take yours from logs.
 
-    A fraction outside [0, 1] counts as 0 or 1. Raises GempyGanError when an end member is not positive.
+    The mixture goes on beyond fractions of 0 and 1, as a Gaussian prior does, up to half a fraction; from there on it is
+    constant. Raises GempyGanError when an end member is not positive, or their moduli differ by a factor of 3 or more.
     """
 
     coarse: tuple[float, float] = (3720.0, 2210.0)
@@ -55,17 +58,23 @@ class TwoEndMembers:
             if len(values) != 2 or not all(0 < value < float("inf") for value in values):
                 raise GempyGanError(f"The {name} end member is {values}. Expected a positive (velocity m/s, density kg/m3).")
             object.__setattr__(self, name, values)
+        moduli = [density * velocity**2 for velocity, density in (self.coarse, self.fine)]
+        if max(moduli) >= 3 * min(moduli):
+            raise GempyGanError(
+                f"The end members' P-wave moduli are {moduli[0]:.3g} and {moduli[1]:.3g} Pa. Expected less than a factor of 3 "
+                "between them, so that the mixture stays a rock beyond fractions of 0 and 1."
+            )
         if self.mixing not in ("reuss", "voigt", "wyllie"):
             raise GempyGanError(f"Mixing is {self.mixing!r}. Allowed: 'reuss', 'voigt', 'wyllie'.")
 
     def density(self, m: Tensor) -> Tensor:
         """Density in kg/m3 of coarse fractions."""
-        f = m.clamp(0, 1)
+        f = m.clamp(-BEYOND, 1 + BEYOND)
         return f * self.coarse[1] + (1 - f) * self.fine[1]
 
     def velocity(self, m: Tensor) -> Tensor:
         """P-wave velocity in m/s of coarse fractions."""
-        f, (vc, rc), (vf, rf) = m.clamp(0, 1), self.coarse, self.fine
+        f, (vc, rc), (vf, rf) = m.clamp(-BEYOND, 1 + BEYOND), self.coarse, self.fine
         if self.mixing == "wyllie":
             return 1 / (f / vc + (1 - f) / vf)
         coarse, fine = rc * vc**2, rf * vf**2

@@ -136,6 +136,10 @@ def load_study(path: str | os.PathLike[str], out: str | os.PathLike[str] | None 
         seed=table.get("seed", 0),
         elsewhere=None if out is None else Path(out),
     )
+    for name in ("n", "seed"):
+        number = getattr(study, name)
+        if not isinstance(number, int) or number < (name == "n"):
+            raise GempyGanError(f"The study has {name} = {number!r}. Expected a whole number, {int(name == 'n')} or more.")
     _check_names(study)
     return study
 

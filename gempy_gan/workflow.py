@@ -21,7 +21,7 @@ from gempy_gan.study import Options, SeismicSection, Study, WellsSection
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gempy_gan.diagnostics import Diagnosis
+    from gempy_gan.diagnosis import Diagnosis
     from gempy_gan.ensemble import Ensemble
     from gempy_gan.prior import Prior
     from gempy_gan.wells import WellLog

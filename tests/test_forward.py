@@ -250,9 +250,11 @@ def test_mixing_laws_are_bounded_by_reuss_and_voigt():
     for velocity in speed.values():
         np.testing.assert_allclose(velocity[[0, -1]], [3000.0, 2000.0])
     np.testing.assert_allclose(rocks["wyllie"].velocity(torch.tensor(0.5)), 2400.0, rtol=1e-6)
-    np.testing.assert_allclose(rocks["voigt"].density(torch.tensor([-1.0, 2.0])), [2400.0, 2000.0])
+    np.testing.assert_allclose(rocks["voigt"].density(torch.tensor([-1.0, -0.5, 1.5, 2.0])), [2600.0, 2600.0, 1800.0, 1800.0])
     with pytest.raises(GempyGanError, match="coarse end member"):
         forward.TwoEndMembers(coarse=(0.0, 2000.0))
+    with pytest.raises(GempyGanError, match="factor of 3"):
+        forward.TwoEndMembers((2000.0, 2000.0), (4000.0, 2400.0))
 
 
 def test_a_term_of_a_likelihood_reads_the_property_it_names():

@@ -113,7 +113,7 @@ def test_progress_reaches_a_listener():
 
 def test_batches_are_a_function_of_the_request():
     assert sum(batches(100, 10**6, coupled=False)) == 100
-    assert max(batches(100, 10**6, coupled=False)) == 4
+    assert max(batches(100, 10**6, coupled=False)) == 8
     assert batches(100, 10**6, coupled=True) == [100]
     assert batches(3, 10**9, coupled=False) == [1, 1, 1]
 

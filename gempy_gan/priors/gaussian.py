@@ -98,9 +98,8 @@ class GaussianPrior(LatentPrior):
 
     def decode(self, z: Tensor) -> Tensor:
         """White noise (n, *latent_shape) to fields (n, 1, nx, ny, nz), in the precision of z."""
-        dims = (-3, -2, -1)
         amplitude = self._amplitude if z.dtype == torch.float64 else self._amplitude_single
-        field = torch.fft.irfftn(torch.fft.rfftn(z, dim=dims) * amplitude.to(z.device), s=self.latent_shape, dim=dims)
+        field: Tensor = _Convolved.apply(z, amplitude.to(z.device))  # type: ignore[no-untyped-call]
         nx, ny, nz = self.shape
         score = (self.mean.to(z) + self.std * field[:, :nx, :ny, :nz])[:, None]
         return score if self.quantiles is None else _anamorphosis(score, self.quantiles.to(z), self._slopes.to(z))
@@ -205,6 +204,32 @@ class GaussianPrior(LatentPrior):
         """Correlation on the product of three axes of lags, in cells."""
         x, y, z = (lag * size for lag, size in zip(lags, self.cell_size, strict=True))
         return correlation(self.covariance, self._distance(x[:, None, None], y[:, None], z), self.nu)
+
+
+class _Convolved(torch.autograd.Function):
+    """White noise (n, *size) convolved on the torus by a real, even spectrum.
+
+    Such a convolution is its own transpose; torch would differentiate the real transforms through complex ones, at four times
+    the cost.
+    """
+
+    @staticmethod
+    def forward(z: Tensor, amplitude: Tensor) -> Tensor:
+        """The convolution."""
+        dims = (-3, -2, -1)
+        field: Tensor = torch.fft.irfftn(torch.fft.rfftn(z, dim=dims).mul_(amplitude), s=z.shape[-3:], dim=dims)
+        return field
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        """Keep the spectrum."""
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """The same convolution, of the gradient."""
+        (amplitude,) = ctx.saved_tensors
+        return _Convolved.apply(gradients[0], amplitude), None  # type: ignore[no-untyped-call]
 
 
 def _anamorphosis(score: Tensor, quantiles: Tensor, slopes: Tensor) -> Tensor:

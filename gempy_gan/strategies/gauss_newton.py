@@ -77,7 +77,9 @@ class _Shared:
             return None
         identity = torch.eye(d, dtype=at.residual.dtype, device=at.residual.device)
         padded = torch.cat([identity, identity.new_zeros((-d % n, d))])
-        rows = torch.cat([at.push(at.pull(some)) for some in progress.track(padded.split(n), "matrix of the data", -(-d // n))])
+        rows = torch.cat(
+            [at.push(at.pull(some)) for some in progress.track(torch.split(padded, n), "matrix of the data", -(-d // n))]
+        )
         matrix = rows[:d].double() / weight
         return cls(torch.linalg.cholesky((matrix + matrix.T) / 2 + identity.double()), probe, image)
 
