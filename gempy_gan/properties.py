@@ -24,8 +24,10 @@ class Property:
     codes: Mapping[int, str] | tuple[tuple[int, str], ...] | None = None
 
     def __post_init__(self) -> None:
-        if not self.name or not self.name.replace("_", "").replace("-", "").isalnum():
-            raise GempyGanError(f"A property is named {self.name!r}. Expected letters, digits, '_' and '-', as in file names.")
+        if not self.name[:1].isalnum() or not self.name.replace("_", "").replace("-", "").isalnum():
+            raise GempyGanError(
+                f"A property is named {self.name!r}. Expected a letter or digit, then letters, digits, '_' and '-'."
+            )
         if self.codes is not None:
             pairs: Iterable[Any] = self.codes.items() if isinstance(self.codes, Mapping) else self.codes
             object.__setattr__(self, "codes", tuple(sorted((int(code), str(label)) for code, label in pairs)))

@@ -30,8 +30,8 @@ def block(extent=UTM, rotation=0.0, active=True, n=2):
 
 
 def floats(limit=2.0**100):
-    """Single-precision numbers of any size up to a limit."""
-    return st.floats(-limit, limit, width=32)
+    """Single-precision numbers up to a limit, but not ROFF's -999, which it cannot tell from an undefined value."""
+    return st.floats(-limit, limit, width=32).filter(lambda value: abs(value + 999) > 1)
 
 
 @st.composite
@@ -48,8 +48,7 @@ def grids(draw, rotated=True):
 
 def properties():
     """One to three properties of different names, continuous or facies."""
-    letters = st.text("abcdefghijXYZ_-0123456789", min_size=1, max_size=12)
-    names = letters.filter(lambda name: any(c.isalpha() for c in name) and name not in "xyzXYZ")
+    names = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,11}", fullmatch=True).filter(lambda name: name not in "xyz")
     code = st.integers(-(2**15), 2**15 - 1).filter(lambda c: c != -999)
     codes = st.dictionaries(code, st.text(max_size=8), min_size=1, max_size=4)
     continuous = st.builds(Property, names, st.sampled_from(["1", "m", "kg m-3"]))
@@ -59,11 +58,12 @@ def properties():
 
 @st.composite
 def ensembles(draw, rotated=True, numbers=None):
-    """Ensembles of one to three realizations, with or without weights."""
+    """Ensembles of one to three realizations, with or without weights; `numbers` are the continuous values."""
+    numbers = floats() if numbers is None else numbers
     grid, props, n = draw(grids(rotated)), draw(properties()), draw(st.integers(1, 3))
     columns = []
     for prop in props:
-        elements = st.sampled_from(sorted(prop.facies)) if prop.is_facies else numbers or floats()
+        elements = st.sampled_from(sorted(prop.facies)) if prop.is_facies else numbers
         columns.append(draw(hnp.arrays(np.float32, (n, *grid.resolution), elements=elements)))
     weights = draw(st.one_of(st.none(), st.just(np.log(np.full(n, 1 / n)))))
     plain = st.one_of(st.integers(), st.text(), st.lists(st.booleans()))

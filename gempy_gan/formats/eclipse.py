@@ -159,7 +159,7 @@ def _properties_in(file: Path, geometry: Any) -> list[str]:
 def _blocks(file: Path) -> Iterator[tuple[str, int]]:
     """Keyword and number of values of each record of a GRDECL file; geometry is not counted."""
     text = re.sub(r"--.*", "", file.read_text(encoding="utf-8", errors="replace"))
-    for match in re.finditer(r"^([A-Z][A-Z0-9_]{0,7})\s+([^/A-Za-z]*)/", text, flags=re.MULTILINE):
+    for match in re.finditer(r"^([A-Z][A-Z0-9_]{0,7})\s+((?:[-+.\d][-+.*\deEdD]*\s+)*)/", text, flags=re.MULTILINE):
         tokens = [] if match[1] in GEOMETRY else match[2].split()
         yield match[1], sum(int(token.split("*")[0]) if "*" in token else 1 for token in tokens)
 

@@ -121,6 +121,6 @@ def _tables(path: Path, columns: int, rows: int) -> Iterator[NDArray[np.float32]
 def _found(names: list[str], grid: Grid, n: int, path: Path) -> Metadata:
     """Metadata of a file that came without any: `porosity [1]` is a property and its unit."""
     matches = [re.fullmatch(r"(.*?)(?:\s*\[([^]]*)\])?", name) for name in names]
-    pairs = [(re.sub(r"[^\w-]+", "_", m[1]).strip("_") or f"column_{c}", m[2] or "1") for c, m in enumerate(matches) if m]
+    pairs = [(re.sub(r"[^\w-]+", "_", m[1].strip()) or f"column_{c}", m[2] or "1") for c, m in enumerate(matches) if m]
     properties = [Property(name, unit).to_dict() for name, unit in pairs]
     return {"grid": grid.to_dict(), "properties": properties, "provenance": {"source": path.name}, "realizations": list(range(n))}

@@ -127,5 +127,5 @@ def _find(path: Path, layout: str | None) -> PropertyFiles:
 
 
 def _ascii(text: str) -> str:
-    """Text as ROFF can hold it; the sidecar keeps the original."""
-    return text.encode("ascii", "replace").decode()
+    """Text as ROFF can hold it, printable ASCII; the sidecar keeps the original."""
+    return re.sub(r"[^ -~]", "?", text)
