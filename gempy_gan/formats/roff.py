@@ -24,6 +24,7 @@ from gempy_gan.grid import Grid
 from gempy_gan.properties import Property
 
 UNDEFINED = -999.0
+TAKEN = 0.1  # values this close to it are read as undefined by programs that compare with a tolerance
 FMU = "realization-{}/iter-0/share/results/grids"
 
 
@@ -83,7 +84,7 @@ def _grid_bytes(grid: Grid) -> bytes:
 
 
 def _write_values(values: NDArray[Any], prop: Property, file: Path) -> None:
-    taken = np.isclose(values, UNDEFINED, rtol=1e-4)
+    taken = np.abs(values - UNDEFINED) < TAKEN
     if taken.any():
         raise FormatError(f"{prop.name} holds {values[taken][0]}, which ROFF reads as undefined. Rescale it before writing.")
     nx, ny, nz = values.shape

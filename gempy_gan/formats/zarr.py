@@ -23,7 +23,7 @@ from gempy_gan.properties import Property, as_property
 CHUNK_BYTES = 2**26  # a realization is one chunk, cut along x where it is larger than this
 BLOCK_BYTES = 2**26  # how much of a lazy ensemble is read, and compressed in parallel, at once
 VECTOR_CHUNK = 4096  # chunk of the short arrays that have one number per realization
-ZSTD_LEVEL = -1  # measured: facies shrink 14-fold (18-fold at level 1), and no slower than uncompressed
+ZSTD_LEVEL = 1  # of facies, which shrink 18-fold at no cost in time; numbers shrink by 0 to 7 % and take half as long again
 APPENDING = ".appending"
 
 _Metadata = dict[str, Any]
@@ -227,7 +227,8 @@ def _encoding(grid: Grid, dtype: np.dtype[Any]) -> dict[str, Any]:
 
     nx, ny, nz = grid.resolution
     slab = min(nx, max(1, CHUNK_BYTES // (ny * nz * dtype.itemsize)))
-    return {"chunks": (1, slab, ny, nz), "compressors": (ZstdCodec(level=ZSTD_LEVEL),)}
+    compressors = (ZstdCodec(level=ZSTD_LEVEL),) if dtype.kind == "i" else ()
+    return {"chunks": (1, slab, ny, nz), "compressors": compressors}
 
 
 def _place(folder: Path, meta: _Metadata, values: NDArray[Any]) -> None:
