@@ -48,8 +48,8 @@ class GaussianPosterior:
 class MixturePosterior:
     """sum_k weights[k] N(means[k], covariances[k]) over all cells, in double precision; `shape` is (c, nx, ny, nz).
 
-    `weights` (K,), `means` (K, N). The covariances share the form sigma^2 I - gains[k] jacobians[k] sigma^2, with `gains`
-    (K, N, d) and `jacobians` (K, d, N): linear data have one of each for all components.
+    `weights` (K,), `means` (K, N). The covariances are sigma^2 (I - gains[k] jacobians[k]), with `gains` (K, N, d) and
+    `jacobians` (K, d, N): linear data have one of each for all components. `data_std` (d,) is the data's.
     """
 
     weights: Tensor
@@ -57,7 +57,7 @@ class MixturePosterior:
     gains: Tensor
     jacobians: Tensor
     sigma: float
-    std: Tensor
+    data_std: Tensor
     shape: tuple[int, ...]
 
     def covariance(self, k: int) -> Tensor:
@@ -70,11 +70,18 @@ class MixturePosterior:
         """Posterior mean (N,)."""
         return self.weights @ self.means
 
+    @property
+    def std(self) -> Tensor:
+        """Posterior standard deviation of each cell, (N,)."""
+        within = self.sigma**2 * (1 - torch.einsum("kij,kji->ki", self.gains, self.jacobians))
+        variance: Tensor = self.weights @ (within + (self.means - self.mean).square())
+        return variance.sqrt()
+
     def sample_components(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Draw n independent realizations (n, c, nx, ny, nz), and the component (n,) of each."""
         k = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         prior = self.sigma * torch.randn((n, self.means.shape[1]), generator=generator, dtype=torch.float64)
-        noise = self.std * torch.randn((n, len(self.std)), generator=generator, dtype=torch.float64)
+        noise = self.data_std * torch.randn((n, len(self.data_std)), generator=generator, dtype=torch.float64)
         which = k % len(self.gains)
         misfit = noise - torch.einsum("nij,nj->ni", self.jacobians[which], prior)
         update = torch.einsum("nij,nj->ni", self.gains[which], misfit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 
 from gempy_gan import progress
-from gempy_gan.errors import GempyGanError
+from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.prior import LatentPrior, Prior
 from gempy_gan.strategies.localization import by_correlation, by_distance
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gempy_gan.strategies.localization import Taper
 
 BLOCK = 2**23  # entries of the gain that are in memory at once
+SHARE = 0.1  # of the members that the data may inform before an unlocalized ensemble loses too much spread
 BATCH = 2**23  # latents that are decoded at once
 
 
@@ -37,9 +39,10 @@ class ESMDA(Strategy):
     None means n, a larger one costs more and has less sampling error. `localization` damps spurious correlations:
 
     - None: none.
-    - (lx, ly, lz): tapers each gain by Gaspari & Cohn's function of the distance between latent (or cell) and datum, zero
-      beyond these metres. Data without a place are not tapered. It needs latents that have a place.
-    - "adaptive": tapers by the correlation itself, against what an ensemble of this size shows by chance (Luo & Bhakta 2020).
+    - (lx, ly, lz): covariances are tapered by Gaspari & Cohn's function of the distance between latent (or cell) and datum
+      and between data, zero beyond these metres; data without a place are not. It needs latents that have a place.
+    - "adaptive": gains are tapered by the sample correlations themselves (Furrer & Bengtsson 2007). It needs no place, and
+      helps the spread more than the mean.
 
     Localization is a bias: true correlations beyond the taper are lost, so far data say too little and the spread comes out
     too large there; within it, updates are no longer combinations of the members. Compare two lengths.
@@ -75,26 +78,36 @@ class ESMDA(Strategy):
         latent = prior if isinstance(prior, LatentPrior) else None
         decode = _itself if latent is None else latent.decode
         misfits: list[float] = []
+        informed: list[float] = []
         with torch.no_grad():
             state = (
                 prior.sample(size, generator)
                 if latent is None
                 else torch.randn((size, *latent.latent_shape), generator=generator)
             )
-            taper = self._taper(prior, likelihood, size, state[0].numel())
+            taper = self._taper(prior, likelihood, size)
             for alpha in progress.track(self.inflations, "ES-MDA", self.assimilations):
                 residual = _residuals(likelihood, decode, state)
                 misfits.append(float(residual.square().mean()))
+                informed.append(_informed(residual))
                 state = update(state, residual, alpha, generator, taper)
             values = torch.cat([decode(part) for part in _parts(state[:n])])
             misfits.append(float(likelihood.residual(values).square().mean()))
-        return Draws(values, state[:n] if latent is not None else None, trace={"members": size, "chi2": misfits})
+        if taper is None and informed[0] > SHARE * size:
+            warnings.warn(
+                f"The data inform about {informed[0]:.0f} directions or more and the ensemble has {size} members: without "
+                f"localization its spread comes out too small. Raise members above {informed[0] / SHARE:.0f}, or localize.",
+                GempyGanWarning,
+                stacklevel=2,
+            )
+        trace = {"members": size, "chi2": misfits, "informed_directions": informed[0]}
+        return Draws(values, state[:n] if latent is not None else None, trace=trace)
 
-    def _taper(self, prior: Prior, likelihood: LikelihoodLike, members: int, unknowns: int) -> Taper | None:
+    def _taper(self, prior: Prior, likelihood: LikelihoodLike, members: int) -> Taper | None:
         if self.localization is None:
             return None
         if isinstance(self.localization, str):
-            return by_correlation(members, unknowns)
+            return by_correlation(members)
         if isinstance(prior, LatentPrior):
             positions = prior.latent_positions
         else:
@@ -111,28 +124,41 @@ class ESMDA(Strategy):
 def update(state: Tensor, residual: Tensor, alpha: float, generator: torch.Generator, taper: Taper | None = None) -> Tensor:
     """One assimilation: the members `state` (m, ...) moved by the gain times their innovations.
 
-    `residual` (m, d) are the whitened residuals, so that the data errors have unit covariance. The gain
-    C_xd (C_dd + alpha I)^-1 is computed in the space of the m members, X' (S S' + alpha I)^-1 S with the deviations X and S of
-    state and residuals, which is exact for any number of data and needs no truncation.
+    `residual` (m, d) are the whitened residuals, so that the data errors have unit covariance. The gain is
+    C_xd (C_dd + alpha I)^-1 with the covariances of state and residuals; without a taper among the data it is computed in the
+    space of the m members, X' (S S' + alpha I)^-1 S, which is exact for any number of data and needs no truncation.
     """
-    m = len(state)
     noise = torch.randn(residual.shape, generator=generator).to(residual)
     innovation = alpha**0.5 * (noise - noise.mean(dim=0)) - residual
     flat = state.flatten(1)
-    deviations, data_deviations = flat - flat.mean(dim=0), residual - residual.mean(dim=0)
-    gram = (data_deviations @ data_deviations.T).double() / (m - 1)
-    solved = torch.linalg.solve(gram + alpha * torch.eye(m, dtype=torch.float64), data_deviations.double())
-    weights = (solved / (m - 1)).to(residual)
+    x, s = _deviations(flat), _deviations(residual)
+    if taper is not None and taper.data is not None:
+        left, right = s, _solve(taper.data * (s.T @ s), alpha, innovation.T).T
+    else:
+        left, right = _solve(s @ s.T, alpha, s), innovation
     if taper is None:
-        step: Tensor = (innovation @ weights.T) @ deviations
+        step: Tensor = (right @ left.T) @ x
         return state + step.reshape(state.shape)
     moved = torch.empty_like(flat)
     width = max(1, BLOCK // residual.shape[1])
     for start in range(0, flat.shape[1], width):
         block = slice(start, start + width)
-        gain = (deviations[:, block].T @ weights) * taper(block, deviations[:, block], data_deviations)
-        moved[:, block] = flat[:, block] + innovation @ gain.T
+        gain = (x[:, block].T @ left) * taper.cross(block, x[:, block], s)
+        moved[:, block] = flat[:, block] + right @ gain.T
     return moved.reshape(state.shape)
+
+
+def _deviations(members: Tensor) -> Tensor:
+    """Deviations from the mean, scaled so that their product is the sample covariance."""
+    deviations: Tensor = members - members.mean(dim=0)
+    return deviations / (len(members) - 1) ** 0.5
+
+
+def _solve(matrix: Tensor, alpha: float, right: Tensor) -> Tensor:
+    """(matrix + alpha I)^-1 right, for a positive semi-definite matrix."""
+    shifted = matrix.double() + alpha * torch.eye(len(matrix), dtype=torch.float64)
+    solved: Tensor = torch.cholesky_solve(right.double(), torch.linalg.cholesky(shifted))
+    return solved.to(right)
 
 
 def _residuals(likelihood: LikelihoodLike, decode: Callable[[Tensor], Tensor], state: Tensor) -> Tensor:
@@ -144,6 +170,13 @@ def _residuals(likelihood: LikelihoodLike, decode: Callable[[Tensor], Tensor], s
 
 def _parts(state: Tensor) -> tuple[Tensor, ...]:
     return torch.split(state, max(1, BATCH // state[0].numel()))
+
+
+def _informed(residual: Tensor) -> float:
+    """How many directions the data inform, as far as the members (m, d) can tell: trace of C_dd (C_dd + I)^-1."""
+    s = _deviations(residual)
+    values = torch.linalg.eigvalsh((s @ s.T).double()).clamp(min=0)
+    return float((values / (1 + values)).sum())
 
 
 def _itself(m: Tensor) -> Tensor:

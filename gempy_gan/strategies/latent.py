@@ -18,7 +18,7 @@ from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
 if TYPE_CHECKING:
     from torch import Tensor
 
-DEFAULT_STEPS = {"gauss-newton": 20, "lbfgs": 200, "adam": 1000}
+DEFAULT_STEPS = {"gauss-newton": 30, "lbfgs": 200, "adam": 1000}
 
 
 @dataclass
@@ -30,10 +30,11 @@ class Latent(Strategy):
     and independent; where they are not they are an approximation whose error nobody bounds: compare with `pcn`.
 
     `optimizer` is "gauss-newton" (few steps; needs a decoder and a forward operator that can be differentiated twice),
-    "lbfgs" or "adam" (first derivatives only; `learning_rate` is Adam's). `steps` None means 20, 200 or 1000.
-    `tolerance` is how far from its minimum a draw may end, in posterior standard deviations (RMS over the data); draws that
-    end farther off are counted in the trace and a GempyGanWarning says so. `starts` > 1 starts each draw again from that
-    many prior latents and keeps the lowest minimum. `prior_weight` other than 1 samples no posterior any more.
+    "lbfgs" or "adam" (first derivatives only; `learning_rate` is Adam's). `steps` None means 30, 200 or 1000.
+    `tolerance` is how far from its minimum a draw may end, in posterior standard deviations (RMS over the data). Draws that
+    end farther off, and draws that fit the data much worse than the others do, are counted in the trace ("unconverged",
+    "trapped") and a GempyGanWarning says so. `starts` > 1 starts each draw from that many latents, its own z0 first, and
+    keeps the lowest minimum. `prior_weight` other than 1 samples no posterior any more.
     """
 
     requires: ClassVar[type[Prior]] = LatentPrior  # type: ignore[type-abstract]
@@ -70,18 +71,16 @@ class Latent(Strategy):
                 other = torch.randn(anchor.shape, generator=generator)
                 found = _lower(found, self._minimise(misfit, anchor, other))
             values = prior.decode(found.z)
-            chi2 = likelihood.residual(values).square().mean(dim=1)
-        unconverged = int((~found.converged).sum())
-        if unconverged:
-            warnings.warn(
-                f"{unconverged} of {n} latent optimizations did not converge within {found.steps} steps. "
-                "Expected all: raise steps, or tolerance, or try another optimizer.",
-                GempyGanWarning,
-                stacklevel=2,
-            )
-        return Draws(
-            values, found.z, trace={"steps": found.steps, "unconverged": unconverged, "chi2": [round(float(c), 4) for c in chi2]}
-        )
+            chi2 = likelihood.residual(values).square().mean(dim=1) if noise.shape[1] else torch.zeros(n)
+        unconverged, trapped = int((~found.converged).sum()), _trapped(chi2, noise.shape[1])
+        _warn(n, unconverged, trapped, found.steps)
+        trace = {
+            "steps": found.steps,
+            "unconverged": unconverged,
+            "trapped": trapped,
+            "chi2": [round(float(c), 4) for c in chi2],
+        }
+        return Draws(values, found.z, trace=trace)
 
     def _minimise(self, misfit: Misfit, anchor: Tensor, start: Tensor) -> Minimum:
         steps = self.steps or DEFAULT_STEPS[self.optimizer]
@@ -100,3 +99,25 @@ def _lower(a: Minimum, b: Minimum) -> Minimum:
         torch.where(better, b.converged, a.converged),
         max(a.steps, b.steps),
     )
+
+
+def _trapped(chi2: Tensor, data: int) -> int:
+    """How many draws fit the data worse, by more than six standard deviations of chi-square, than the median draw does."""
+    return int((chi2 > chi2.median() + 6 * (2 / max(data, 1)) ** 0.5).sum()) if data else 0
+
+
+def _warn(n: int, unconverged: int, trapped: int, steps: int) -> None:
+    if unconverged:
+        warnings.warn(
+            f"{unconverged} of {n} latent optimizations did not converge within {steps} steps. "
+            "Expected all: raise steps, or tolerance, or try another optimizer.",
+            GempyGanWarning,
+            stacklevel=3,
+        )
+    if trapped:
+        warnings.warn(
+            f"{trapped} of {n} latent optimizations ended in local minima that fit the data much worse than the others do. "
+            "Raise starts, or look at chi2 in the trace and leave them out.",
+            GempyGanWarning,
+            stacklevel=3,
+        )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +13,18 @@ from gempy_gan.errors import GempyGanError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Taper = Callable[[slice, Tensor, Tensor], Tensor]
+    Cross = Callable[[slice, Tensor, Tensor], Tensor]
+
+LARGEST = 10_000  # data that a taper by distance can hold, with the covariance among them
+
+
+@dataclass(frozen=True)
+class Taper:
+    """`cross(block, deviations (m, b), data deviations (m, d))` is the taper (b, d) between a block of unknowns and the data;
+    `data` (d, d) that among the data, where covariances are tapered, and None where it is the gain."""
+
+    cross: Cross
+    data: Tensor | None = None
 
 
 def gaspari_cohn(distance: Tensor) -> Tensor:
@@ -31,33 +42,39 @@ def gaspari_cohn(distance: Tensor) -> Tensor:
 def by_distance(positions: Tensor, data_positions: Tensor, cell_size: Sequence[float], lengths: Sequence[float]) -> Taper:
     """A taper of the distance between unknowns at `positions` (k, 3) and data at `data_positions` (d, 3), in cell indices.
 
-    It is zero beyond `lengths` (lx, ly, lz) metres; data whose position is NaN are not tapered. Raises GempyGanError when a
-    length is not positive.
+    It applies to covariances, is zero beyond `lengths` (lx, ly, lz) metres, and one for data whose position is NaN. Raises
+    GempyGanError when a length is not positive, or for more than 10,000 data.
     """
     if len(tuple(lengths)) != 3 or not all(length > 0 for length in lengths):
         raise GempyGanError(f"The localization lengths are {lengths}. Expected three positive numbers in metres (lx, ly, lz).")
+    if len(data_positions) > LARGEST:
+        raise GempyGanError(
+            f"Localization by distance was asked for {len(data_positions)} data. Expected at most {LARGEST}: thin them out, "
+            "or localize by correlation ('adaptive')."
+        )
     scale = torch.tensor([size / length for size, length in zip(cell_size, lengths, strict=True)])
     unknowns, data = positions.float() * scale, data_positions.float() * scale
 
-    def taper(block: slice, deviations: Tensor, data_deviations: Tensor) -> Tensor:
-        distance = torch.cdist(unknowns[block], data.nan_to_num(), compute_mode="donot_use_mm_for_euclid_dist")
-        return torch.where(data.isnan().any(dim=1), torch.ones_like(distance), gaspari_cohn(distance))
+    def between(points: Tensor) -> Tensor:
+        distance = torch.cdist(points.nan_to_num(), data.nan_to_num(), compute_mode="donot_use_mm_for_euclid_dist")
+        placeless = data.isnan().any(dim=1) | points.isnan().any(dim=1)[:, None]
+        return torch.where(placeless, torch.ones_like(distance), gaspari_cohn(distance))
 
-    return taper
+    return Taper(lambda block, _deviations, _data_deviations: between(unknowns[block]), between(data))
 
 
-def by_correlation(members: int, unknowns: int) -> Taper:
-    """A taper of the sample correlation itself: zero below what `members` show by chance, one for certain correlations.
+def by_correlation(members: int) -> Taper:
+    """A taper of the gain by the sample correlation r itself: r^2 / (r^2 + (1 + r^2) / members).
 
-    Chance is the largest of as many independent correlations as there are unknowns, sqrt(2 ln(unknowns) / members).
+    It minimises the expected error of a covariance whose true correlation is r (Furrer & Bengtsson 2007, equation 19, for
+    unit variances).
     """
-    chance = min(math.sqrt(2 * math.log(max(unknowns, 2)) / members), 0.99)
 
-    def taper(block: slice, deviations: Tensor, data_deviations: Tensor) -> Tensor:
-        correlation: Tensor = _unit(deviations).T @ _unit(data_deviations)
-        return gaspari_cohn((1 - correlation.abs()).clamp(min=0) / (1 - chance))
+    def cross(_block: slice, deviations: Tensor, data_deviations: Tensor) -> Tensor:
+        square: Tensor = (_unit(deviations).T @ _unit(data_deviations)).square()
+        return square / (square + (1 + square) / members)
 
-    return taper
+    return Taper(cross)
 
 
 def _unit(deviations: Tensor) -> Tensor:

@@ -14,13 +14,13 @@ from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.prior import LatentPrior, Prior
 from gempy_gan.strategies.convergence import effective_sample_size, split_rhat
 from gempy_gan.strategies.misfit import Misfit
-from gempy_gan.strategies.reference import Reference, laplace_reference, prior_reference
+from gempy_gan.strategies.reference import Deviation, Reference, laplace_reference, prior_reference
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-DEFAULT_STEPS = {"informed": (100, 100), "prior": (2000, 2000)}  # burn-in, and steps after it
+DEFAULT_STEPS = {"informed": (50, 50), "prior": (2000, 2000)}  # burn-in, and steps after it
 ACCEPTANCE = 0.3  # aimed at during burn-in
 MIXED = 1.1  # largest split R-hat of chains that count as mixed
 MONITORED = 8  # latent directions whose mixing is watched, beside the log likelihood
@@ -36,12 +36,13 @@ class PCN(Strategy):
 
     - "informed" (the default): the Laplace approximation at the posterior mode (generalized pCN, Rudolf & Sprungk 2018).
       Where the posterior is near it, a few steps do; it needs a decoder and a forward operator that can be differentiated
-      twice. `rank` is the number of informed directions.
+      twice. Its cost is that of 3 `rank` gradients, where `rank` is the largest number of directions that the data may
+      inform: with fewer than there are, steps shrink.
     - "prior": plain pCN. It needs no gradient, but with many or precise data its steps shrink and chains mix in 10^4 steps
       or more.
 
     Each of the n draws is the last state of a chain of its own; with `chains` fewer, each chain gives several, evenly spaced
-    over its steps. `burn_in` and `steps` None mean 100 and 100 for informed proposals, 2000 and 2000 for plain ones.
+    over its steps. `burn_in` and `steps` None mean 50 and 50 for informed proposals, 2000 and 2000 for plain ones.
     `step_size` s is adapted during burn-in only, for all chains together, towards an acceptance of 30 %. Chains start from
     the reference, or from the latents that another strategy draws (`start`).
 
@@ -56,7 +57,7 @@ class PCN(Strategy):
     burn_in: int | None = None
     chains: int | None = None
     step_size: float | None = None
-    rank: int = 500
+    rank: int = 2000
     start: Strategy | None = None
 
     def __post_init__(self) -> None:
@@ -108,14 +109,14 @@ class PCN(Strategy):
 
     def _start(
         self, prior: LatentPrior, likelihood: LikelihoodLike, reference: Reference, number: int, generator: torch.Generator
-    ) -> Tensor:
-        """Where the chains begin, as deviations (chains, k) from the mean of the reference."""
+    ) -> Deviation:
+        """Where the chains begin."""
         if self.start is None:
             return reference.sample(number, generator)
         latents = self.start.sample(prior, likelihood, number, generator).latents
         if latents is None:
             raise GempyGanError(f"PCN cannot start from {type(self.start).__name__}, which draws no latents. Take another start.")
-        return latents.flatten(1) - reference.mean
+        return reference.deviation(latents)
 
     def _trace(self, monitor: Tensor, acceptance: float, size: float) -> dict[str, Any]:
         rhat, effective = split_rhat(monitor), effective_sample_size(monitor)
@@ -139,37 +140,37 @@ class _Chains:
     """The states of all chains, as deviations from the reference's mean, with their log likelihoods and weights."""
 
     def __init__(
-        self, prior: LatentPrior, likelihood: LikelihoodLike, reference: Reference, start: Tensor, generator: torch.Generator
+        self, prior: LatentPrior, likelihood: LikelihoodLike, reference: Reference, start: Deviation, generator: torch.Generator
     ) -> None:
         self.prior, self.likelihood, self.reference, self.generator = prior, likelihood, reference, generator
         self.state = start
         self.log_likelihood, self.log_target = self._evaluate(start)
-        k = start.shape[1]
+        k = start.whole.shape[1]
         self.watched = torch.linalg.qr(torch.randn((k, min(MONITORED, k)), generator=generator))[0]
 
     def step(self, size: float) -> float:
         """Move every chain once; returns the share of accepted moves."""
-        fresh = self.reference.sample(len(self.state), self.generator)
-        proposed = math.sqrt(1 - size**2) * self.state + size * fresh
+        n = len(self.log_target)
+        proposed = self.state.mixed(math.sqrt(1 - size**2), self.reference.sample(n, self.generator), size)
         log_likelihood, log_target = self._evaluate(proposed)
-        uniform = torch.rand(len(proposed), generator=self.generator, dtype=torch.float64)
+        uniform = torch.rand(n, generator=self.generator, dtype=torch.float64)
         accepted = uniform.log() < log_target - self.log_target
-        self.state = torch.where(accepted[:, None], proposed, self.state)
+        self.state = proposed.where(accepted, self.state)
         self.log_likelihood = torch.where(accepted, log_likelihood, self.log_likelihood)
         self.log_target = torch.where(accepted, log_target, self.log_target)
         return float(accepted.double().mean())
 
     def latents(self) -> Tensor:
         """The latents (chains, *latent_shape)."""
-        return (self.reference.mean + self.state).reshape(-1, *self.prior.latent_shape)
+        return (self.reference.mean + self.state.whole).reshape(-1, *self.prior.latent_shape)
 
     def summaries(self) -> Tensor:
         """What is watched of each chain (chains, q): its log likelihood and some latent directions."""
-        return torch.cat([self.log_likelihood[:, None], (self.state @ self.watched).double()], dim=1)
+        return torch.cat([self.log_likelihood[:, None], (self.state.whole @ self.watched).double()], dim=1)
 
-    def _evaluate(self, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Log likelihood, and log of posterior over reference, of states (chains, k)."""
-        z = (self.reference.mean + state).reshape(-1, *self.prior.latent_shape)
+    def _evaluate(self, state: Deviation) -> tuple[Tensor, Tensor]:
+        """Log likelihood, and log of posterior over reference, of each chain's state."""
+        z = (self.reference.mean + state.whole).reshape(-1, *self.prior.latent_shape)
         log = torch.cat([self.likelihood.log_prob(self.prior.decode(part)).double() for part in _parts(z)])
         if log.isnan().any():
             raise GempyGanError("The likelihood of a realization is not a number. Check the forward operator and the data.")

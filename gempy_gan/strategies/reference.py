@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BATCH = 2**22  # latents that are linearized at once
+LARGEST = 2**28  # numbers in the directions of a reference
 SMALLEST = 1e-2  # information, relative to the prior's, below which a direction is left to the prior
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Deviations (n, k) from the mean of a reference, with their components (n, r) along its directions."""
+
+    whole: Tensor
+    inside: Tensor
+
+    def mixed(self, share: float, other: Deviation, rest: float) -> Deviation:
+        """share * self + rest * other."""
+        return Deviation(share * self.whole + rest * other.whole, share * self.inside + rest * other.inside)
+
+    def where(self, chosen: Tensor, other: Deviation) -> Deviation:
+        """The rows of self where `chosen` (n,), else those of `other`."""
+        column = chosen[:, None]
+        return Deviation(torch.where(column, self.whole, other.whole), torch.where(column, self.inside, other.inside))
 
 
 @dataclass(frozen=True)
@@ -26,16 +45,20 @@ class Reference:
     information: Tensor
     directions: Tensor
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw n deviations from the mean, (n, k)."""
+    def sample(self, n: int, generator: torch.Generator) -> Deviation:
+        """Draw n deviations from the mean."""
         noise = torch.randn((n, len(self.mean)), generator=generator)
-        shrink = (1 + self.information).rsqrt() - 1
-        return noise + ((noise @ self.directions.T) * shrink) @ self.directions
+        inside, shrink = noise @ self.directions.T, (1 + self.information).rsqrt()
+        return Deviation(noise + (inside * (shrink - 1)) @ self.directions, inside * shrink)
 
-    def log_weight(self, deviation: Tensor) -> Tensor:
-        """log of N(0, I) over the reference, (n,), up to a constant, at mean + deviation (n, k)."""
-        inside = (deviation @ self.directions.T).square() @ self.information
-        return 0.5 * inside - deviation @ self.mean
+    def deviation(self, z: Tensor) -> Deviation:
+        """Latents (n, ...) as deviations from the mean."""
+        whole = z.flatten(1) - self.mean
+        return Deviation(whole, whole @ self.directions.T)
+
+    def log_weight(self, deviation: Deviation) -> Tensor:
+        """log of N(0, I) over the reference, (n,), up to a constant."""
+        return 0.5 * deviation.inside.square() @ self.information - deviation.whole @ self.mean
 
 
 def prior_reference(latents: int) -> Reference:
@@ -47,8 +70,9 @@ def laplace_reference(misfit: Misfit, rank: int, generator: torch.Generator) -> 
     """The Laplace approximation at the posterior mode that Gauss-Newton finds from the centre of the prior.
 
     The directions in which the data inform most come from a randomized Nystrom approximation of A A' of this rank (Frangella,
-    Tropp & Udell 2023, algorithm 2.1), exact when the rank reaches the number of data.
+    Tropp & Udell 2023, algorithm 2.1), exact when the rank reaches the number of data; they never fill more than 1 GiB.
     """
+    rank = max(1, min(rank, LARGEST // math.prod(misfit.prior.latent_shape)))
     centre = torch.zeros((1, *misfit.prior.latent_shape))
     mode = gauss_newton(misfit, centre, centre, 1.0, 50, 0.01).z
     values, vectors = _leading(misfit, mode, rank, generator)
