@@ -111,6 +111,8 @@ def test_realizations_that_do_not_fit_are_refused_and_change_nothing(tmp_path):
         store.append(realizations(1) + 0.5)
     with pytest.raises(FormatError, match="has no log weights, and some were given"):
         store.append(realizations(1), log_weights=[0, 0, 0])
+    with pytest.raises(GridError, match=r"log weights have shape \(2,\). Expected \(3,\)"):
+        store.append(realizations(1), log_weights=[0, 0])
     np.testing.assert_array_equal(EnsembleStore.open(tmp_path / "e.zarr").ensemble().values, realizations(0))
 
 

@@ -27,6 +27,7 @@ ZSTD_LEVEL = 1  # of facies, which shrink 18-fold at no cost in time; numbers sh
 APPENDING = ".appending"
 
 _Metadata = dict[str, Any]
+_LOG_WEIGHT: _Metadata = {"data_type": "float64", "fill_value": 0.0, "attributes": dict(LOG_WEIGHT)}
 
 
 def write(ensemble: Ensemble, path: Path) -> list[Path]:
@@ -59,7 +60,7 @@ class EnsembleStore:
         self._root = _load(path)
         self._clean = False
         attributes = self._root["attributes"]
-        self.grid = Grid.from_dict(json.loads(attributes["grid"]))
+        self._resolution = tuple(json.loads(attributes["grid"])["resolution"])
         self.properties = tuple(Property.from_dict(p) for p in json.loads(attributes["properties"]))
 
     @classmethod
@@ -108,7 +109,7 @@ class EnsembleStore:
         disk refuses (the store then holds what it held) or another process has extended the store meanwhile.
         """
         array = np.asarray(values)
-        expected = (len(self.properties), *self.grid.resolution)
+        expected = (len(self.properties), *self._resolution)
         if array.shape[1:] != expected:
             raise GridError(f"The realizations have shape {array.shape}. Expected (k, {', '.join(map(str, expected))}).")
         start = self._next_label()
@@ -124,6 +125,8 @@ class EnsembleStore:
     ) -> None:
         """As `append`, with the values (k, nx, ny, nz) by property and the numbers of the realizations given."""
         new = {p.name: storable(values[p.name], p) for p in self.properties}
+        if log_weights is not None and np.shape(log_weights) != labels.shape:
+            raise GridError(f"The log weights have shape {np.shape(log_weights)}. Expected {labels.shape}, one per realization.")
         self._check_extendable(log_weights)
         length = len(self) + len(labels)
         try:
@@ -202,13 +205,6 @@ class EnsembleStore:
         root["consolidated_metadata"]["metadata"].update(arrays)
         _replace_json(self.path / "zarr.json", root)
         self._root = root
-
-
-_LOG_WEIGHT = {
-    "data_type": "float64",
-    "fill_value": 0.0,
-    "attributes": dict(LOG_WEIGHT),
-}
 
 
 def _write_empty(path: Path, grid: Grid, properties: Sequence[Property], provenance: Mapping[str, Any]) -> None:
