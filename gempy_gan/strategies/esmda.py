@@ -150,8 +150,8 @@ def update(state: Tensor, residual: Tensor, alpha: float, generator: torch.Gener
 
 def _deviations(members: Tensor) -> Tensor:
     """Deviations from the mean, scaled so that their product is the sample covariance."""
-    deviations: Tensor = members - members.mean(dim=0)
-    return deviations / (len(members) - 1) ** 0.5
+    deviations: Tensor = (members - members.mean(dim=0)) / (len(members) - 1) ** 0.5
+    return deviations
 
 
 def _solve(matrix: Tensor, alpha: float, right: Tensor) -> Tensor:
