@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gempy_gan.files import write as write
     from gempy_gan.frame import Frame as Frame
     from gempy_gan.geomodel import from_gempy as from_gempy
+    from gempy_gan.geomodel import load_gempy as load_gempy
     from gempy_gan.geomodel import to_gempy as to_gempy
     from gempy_gan.grid import Grid as Grid
     from gempy_gan.hookspecs import hookimpl as hookimpl
@@ -58,7 +59,7 @@ _HOME = {
     "errors": ("FormatError", "GempyGanError", "GempyGanWarning", "GridError", "PluginError"),
     "files": ("read", "write"),
     "frame": ("Frame",),
-    "geomodel": ("from_gempy", "to_gempy"),
+    "geomodel": ("from_gempy", "load_gempy", "to_gempy"),
     "grid": ("Grid",),
     "hookspecs": ("hookimpl",),
     "inversion": ("invert", "prior_for", "sample"),

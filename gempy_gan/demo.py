@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gempy_gan.workflow import Result
 
 EXTENT = (0.0, 2400.0, 0.0, 2400.0, -1140.0, -1000.0)  # metres
-RESOLUTION = (48, 48, 24)
+RESOLUTION = (40, 40, 20)
 WELLS = {  # heads on the map, metres; the last one is deviated
     "D-1": (425.0, 525.0),
     "D-2": (1275.0, 375.0),
@@ -36,7 +36,7 @@ HELD_OUT = ("D-5", "D-7")
 DEVIATED, INCLINATION, AZIMUTH = "D-8", 35.0, 60.0  # below the kick-off, degrees
 KB, LOG_STEP, LOG_NOISE = 25.0, 0.5, 0.02
 FREQUENCY, VELOCITY, SAMPLING, NOISE = 45.0, 2800.0, 0.004, 0.25  # Hz, m/s, s, share of the signal's RMS
-ROCK = {"kind": "two end members", "coarse": [2650.0, 2150.0], "fine": [2950.0, 2350.0]}
+ROCK = {"kind": "two end members", "coarse": [2650.0, 2150.0], "fine": [2950.0, 2350.0], "mixing": "wyllie"}
 TRUTH_CELLS = 2000  # cells drawn at random to compare the ensemble with the truth
 
 
@@ -57,7 +57,7 @@ class DemoResult:
         )
 
 
-def run_demo(out: str | os.PathLike[str], n: int = 24, seed: int = 0) -> DemoResult:
+def run_demo(out: str | os.PathLike[str], n: int = 20, seed: int = 0) -> DemoResult:
     """Make a reservoir, measure it, write LAS, SEG-Y and a study file into the folder `out`, and run that study.
 
     Raises PluginError when the plugin that draws the truth (gempy-gan-boolean) is not installed.
@@ -200,14 +200,14 @@ std = {noise:.6g}
 [seismic.forward]
 name = "convolution"
 wavelet = {{ kind = "ricker", frequency = {FREQUENCY} }}
-rock = {{ kind = "two end members", coarse = {ROCK["coarse"]}, fine = {ROCK["fine"]} }}
+rock = {{ kind = "two end members", coarse = {ROCK["coarse"]}, fine = {ROCK["fine"]}, mixing = "wyllie" }}
 velocity = {VELOCITY}
 tie = {forward["tie"]}     # height (m) and two-way time (s) that belong together
 
 [prior]
 name = "gaussian"
 property = "coarse_fraction"
-covariance = "spherical"
+covariance = "exponential"
 ranges = [1200.0, 400.0, 18.0]
 mean = "wells"             # those of the conditioning wells
 std = "wells"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -10,8 +11,6 @@ from gempy_gan.errors import GempyGanError
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-BEYOND = 0.5  # by how much a fraction may leave [0, 1] before it stops to matter
 
 Mixing = Literal["reuss", "voigt", "wyllie"]
 
@@ -44,8 +43,9 @@ class TwoEndMembers:
     2.18 clay in km/s at 40 MPa, with grains of 2650 and brine of 1030 kg/m3: clean sandstone of porosity 0.27, and shaly
     rock of porosity 0.12 and clay 0.5. They only make an example; take yours from logs.
 
-    The mixture goes on beyond fractions of 0 and 1, as a Gaussian prior does, up to half a fraction; from there on it is
-    constant. Raises GempyGanError when an end member is not positive, or their moduli differ by a factor of 3 or more.
+    The mixture goes on beyond fractions of 0 and 1, where a Gaussian prior has values too, half of the way to where it would
+    stop being a rock (a modulus or density of zero); from there on it is constant. "wyllie" is the mixing in which the
+    logarithm of impedance is most nearly linear in the fraction. Raises GempyGanError when an end member is not positive.
     """
 
     coarse: tuple[float, float] = (3720.0, 2210.0)
@@ -58,23 +58,17 @@ class TwoEndMembers:
             if len(values) != 2 or not all(0 < value < float("inf") for value in values):
                 raise GempyGanError(f"The {name} end member is {values}. Expected a positive (velocity m/s, density kg/m3).")
             object.__setattr__(self, name, values)
-        moduli = [density * velocity**2 for velocity, density in (self.coarse, self.fine)]
-        if max(moduli) >= 3 * min(moduli):
-            raise GempyGanError(
-                f"The end members' P-wave moduli are {moduli[0]:.3g} and {moduli[1]:.3g} Pa. Expected less than a factor of 3 "
-                "between them, so that the mixture stays a rock beyond fractions of 0 and 1."
-            )
         if self.mixing not in ("reuss", "voigt", "wyllie"):
             raise GempyGanError(f"Mixing is {self.mixing!r}. Allowed: 'reuss', 'voigt', 'wyllie'.")
 
     def density(self, m: Tensor) -> Tensor:
         """Density in kg/m3 of coarse fractions."""
-        f = m.clamp(-BEYOND, 1 + BEYOND)
+        f = m.clamp(*self._limits())
         return f * self.coarse[1] + (1 - f) * self.fine[1]
 
     def velocity(self, m: Tensor) -> Tensor:
         """P-wave velocity in m/s of coarse fractions."""
-        f, (vc, rc), (vf, rf) = m.clamp(-BEYOND, 1 + BEYOND), self.coarse, self.fine
+        f, (vc, rc), (vf, rf) = m.clamp(*self._limits()), self.coarse, self.fine
         if self.mixing == "wyllie":
             return 1 / (f / vc + (1 - f) / vf)
         coarse, fine = rc * vc**2, rf * vf**2
@@ -84,6 +78,14 @@ class TwoEndMembers:
     def impedance(self, m: Tensor) -> Tensor:
         """Acoustic impedance in kg/(m2 s) of coarse fractions."""
         return self.density(m) * self.velocity(m)
+
+    def _limits(self) -> tuple[float, float]:
+        """The fractions between which the mixture is linear: half of the way to a zero of what is mixed."""
+        (vc, rc), (vf, rf) = self.coarse, self.fine
+        mixed = {"reuss": (1 / (rc * vc**2), 1 / (rf * vf**2)), "voigt": (rc * vc**2, rf * vf**2), "wyllie": (1 / vc, 1 / vf)}
+        zeros = [fine / (fine - coarse) for coarse, fine in ((rc, rf), mixed[self.mixing]) if fine != coarse]
+        low = max((zero / 2 for zero in zeros if zero < 0), default=-math.inf)
+        return low, min(((1 + zero) / 2 for zero in zeros if zero > 1), default=math.inf)
 
     def state(self) -> dict[str, Any]:
         """Plain JSON values that rebuild it."""

@@ -7,7 +7,7 @@ import click
 
 @click.command("demo")
 @click.option("--out", default="demo", show_default=True, metavar="FOLDER", help="Where everything goes.")
-@click.option("-n", "--number", default=24, show_default=True, type=click.IntRange(min=1), help="Number of realizations.")
+@click.option("-n", "--number", default=20, show_default=True, type=click.IntRange(min=1), help="Number of realizations.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another seed, another truth.")
 def command(out: str, number: int, seed: int) -> None:
     """Run the whole line on a made-up reservoir.
