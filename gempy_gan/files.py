@@ -12,7 +12,7 @@ from typing import Any
 
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError
-from gempy_gan.plugins import call, for_path, registry
+from gempy_gan.plugins import call, for_path
 
 
 def read(path: str | os.PathLike[str], **options: Any) -> Any:
@@ -22,7 +22,7 @@ def read(path: str | os.PathLike[str], **options: Any) -> Any:
     Raises FormatError when the file is missing, has no known ending, or cannot be what it claims to be.
     """
     file = Path(path)
-    entry = registry().for_path("adapters", file) or for_path("formats", file)
+    entry = for_path(("adapters", "formats"), file)
     if entry.kind == "adapters":
         if not file.is_file():
             raise FormatError(f"{file} does not exist. Check the path.")

@@ -153,7 +153,8 @@ class Convolution:
         if domain != self.wavelet.domain:
             raise GempyGanError(
                 f"The data are in {domain} and the wavelet in {self.wavelet.domain}. "
-                f"Give a wavelet with domain={domain!r} and a step in {'seconds' if domain == 'time' else 'metres'}."
+                f"Correct the data's domain, or give a wavelet with domain={domain!r} and a step in "
+                f"{'seconds' if domain == 'time' else 'metres'}."
             )
         index = np.atleast_2d(np.asarray(columns, dtype=np.int64))
         heights = column_faces(grid, index)

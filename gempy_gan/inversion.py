@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import inspect
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from gempy_gan.properties import Property
     from gempy_gan.strategy import Draws, Strategy
 
-BATCH_CELLS = 2**23  # cells drawn at once: a batch is both the unit of memory and the most an interrupt can lose
+BATCH_CELLS = 2**23  # cells drawn at once where `batch` does not say it
 
 
 def invert(
@@ -39,40 +40,52 @@ def invert(
     seed: int = 0,
     store: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    batch: int | None = None,
 ) -> Ensemble:
     """Sample n realizations from the posterior of the prior given the constraints.
 
     A prior given by name is built for the constraints' grid and for the property they constrain; no strategy means the one
     recommended for that kind of prior. With `store`, a path ending in .zarr, every finished batch is kept on disk, whole, and
-    `resume=True` continues a store that an earlier, equal call left unfinished, with the same result to the last bit. The seed
-    alone decides the result.
+    `resume=True` continues a store that an earlier, equal call left unfinished, with the same result to the last bit. A call
+    that ends before its first batch does leaves no store.
 
-    Raises GridError, PluginError or GempyGanError, before anything is computed, when prior, constraints and strategy do not
-    fit together; GempyGanError when the store belongs to another run.
+    `batch` is how many realizations are drawn together: the unit of memory, and the most that an interrupt can lose. None
+    means as many as make up 8 million cells. Seed and batch decide the result, alone. A strategy whose realizations depend on
+    each other draws all of them in one batch.
+
+    Raises GridError, PluginError or GempyGanError, before anything is computed, when prior, constraints, strategy and batch do
+    not fit together; GempyGanError when the store belongs to another run.
     """
     import torch
 
     from gempy_gan.likelihood import Likelihood
 
     _check_number(n)
-    prior = _named_prior(prior, constraints) if isinstance(prior, str) else prior
+    prior = prior_given(prior, constraints) if isinstance(prior, str) else prior
     chosen = get_strategy(strategy or prior.recommended) if strategy is None or isinstance(strategy, str) else strategy
     chosen.check(prior)
     likelihood = Likelihood.of(constraints, prior)
-    record = provenance(prior, chosen, constraints, n, seed)
-    sizes = batches(n, int(np.prod(prior.shape)), chosen.coupled)
+    sizes = batches(n, int(np.prod(prior.shape)), chosen.coupled, batch)
+    record = {**provenance(prior, chosen, constraints, n, seed), "batch": sizes[0]}
     kept = None if store is None else _open(Path(store), resume, constraints.grid, prior.properties, record)
     finished = _finished(kept, sizes)
     made: list[Draws] = []
-    for k, size in progress.track(enumerate(sizes), "realizations, in batches", len(sizes)):
-        if k < finished:
-            continue
-        with torch.enable_grad():  # GemPy's torch engine switches gradients off for the whole process
-            draws = chosen.sample(prior, likelihood, size, _generator(seed, k))
-        if kept is None:
-            made.append(draws)
-        else:
-            kept.append(_numpy(draws.values), dict(draws.trace), _weights(draws))
+    try:
+        for k, size in enumerate(sizes):
+            progress.report("realizations", sum(sizes[:k]), n)
+            if k < finished:
+                continue
+            with torch.enable_grad():  # GemPy's torch engine switches gradients off for the whole process
+                draws = chosen.sample(prior, likelihood, size, _generator(seed, k))
+            if kept is None:
+                made.append(draws)
+            else:
+                kept.append(_numpy(draws.values), dict(draws.trace), _weights(draws))
+        progress.report("realizations", n, n)
+    except BaseException:
+        if kept is not None:
+            _remove_if_empty(kept.path)
+        raise
     return _gathered(made, constraints.grid, prior.properties, record) if kept is None else kept.ensemble()
 
 
@@ -83,10 +96,11 @@ def sample(prior: Prior | str, grid: Grid, n: int = 100, seed: int = 0) -> Ensem
     _check_number(n)
     prior = prior_for(prior, grid) if isinstance(prior, str) else prior
     check_grid(prior, grid)
-    sizes = batches(n, grid.size, coupled=False)
-    values = [
-        _numpy(prior.sample(size, _generator(seed, k))) for k, size in progress.track(enumerate(sizes), "sampling", len(sizes))
-    ]
+    sizes, values = batches(n, grid.size, coupled=False), []
+    for k, size in enumerate(sizes):
+        progress.report("unconditional realizations", sum(sizes[:k]), n)
+        values.append(_numpy(prior.sample(size, _generator(seed, k))))
+    progress.report("unconditional realizations", n, n)
     record = {"prior": describe_prior(prior), "n": n, "seed": seed, "versions": versions()}
     return Ensemble.from_values(grid, prior.properties, np.concatenate(values), record)
 
@@ -98,9 +112,20 @@ def prior_for(name: str, grid: Grid, **options: Any) -> Prior:
     return get_prior(name, **{key: value for key, value in fitted.items() if key in taken}, **options)
 
 
-def batches(n: int, cells: int, coupled: bool) -> list[int]:
+def prior_given(name: str, constraints: Constraints, **options: Any) -> Prior:
+    """As `prior_for`, for the constraints' grid; a prior of one property gets the one that hard data are about, if not said."""
+    constrained = {term.property for term in constraints.hard}
+    takes = inspect.signature(registry().get("priors", name).load()).parameters
+    found = {"property": constrained.pop()} if "property" in takes and len(constrained) == 1 else {}
+    return prior_for(name, constraints.grid, **{**found, **options})
+
+
+def batches(n: int, cells: int, coupled: bool, batch: int | None = None) -> list[int]:
     """How many realizations each batch holds; a function of the request alone, so that a resumed run repeats it."""
-    size = n if coupled else max(1, min(n, BATCH_CELLS // cells))
+    if batch is not None and (batch < 1 or (coupled and batch < n)):
+        expected = f"at least {n}, because this strategy draws all realizations together" if coupled else "1 or more"
+        raise GempyGanError(f"batch = {batch} was asked for. Expected {expected}.")
+    size = n if coupled else min(n, batch or max(1, BATCH_CELLS // cells))
     return [min(size, n - start) for start in range(0, n, size)]
 
 
@@ -149,14 +174,6 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("gempy-gan", "torch", "numpy")}
 
 
-def _named_prior(name: str, constraints: Constraints) -> Prior:
-    """The prior `name` for the grid, and for the one property of the hard data where it takes the name of one."""
-    constrained = {term.property for term in constraints.hard}
-    takes = inspect.signature(registry().get("priors", name).load()).parameters
-    options = {"property": constrained.pop()} if "property" in takes and len(constrained) == 1 else {}
-    return prior_for(name, constraints.grid, **options)
-
-
 def _check_number(n: int) -> None:
     if n < 1:
         raise GempyGanError(f"n = {n} realizations were asked for. Expected at least 1.")
@@ -176,6 +193,14 @@ def _open(path: Path, resume: bool, grid: Grid, properties: Sequence[Property], 
             "Repeat the call that made it, or choose another store."
         )
     return kept
+
+
+def _remove_if_empty(path: Path) -> None:
+    """Leave no store behind that holds nothing, which the next call would only find in its way."""
+    from gempy_gan.formats.zarr import EnsembleStore
+
+    if not len(EnsembleStore.open(path)):
+        shutil.rmtree(path)
 
 
 def _finished(kept: EnsembleStore | None, sizes: list[int]) -> int:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from gempy_gan.prior import Prior
     from gempy_gan.strategy import Strategy
 
+FileKind = Literal["adapters", "formats"]
+
 GROUP = hookspecs.PROJECT
+SHORT = 60  # characters of an option that a message repeats
 HOOKS = tuple(f"gempy_gan_register_{kind}" for kind in KINDS)
 
 
@@ -78,13 +81,18 @@ def get_forward(name: str, **options: Any) -> Any:
     return _build("forwards", name, options)
 
 
-def for_path(kind: Literal["adapters", "formats"], path: str | os.PathLike[str]) -> Entry:
+def for_path(kind: FileKind | Sequence[FileKind], path: str | os.PathLike[str]) -> Entry:
     """The adapter or format for a file, by its ending. Raises FormatError naming the endings there are."""
-    entry = registry().for_path(kind, Path(path))
-    if entry is None:
-        endings = sorted(suffix for found in registry().of(kind) for suffix in found.suffixes)
-        raise FormatError(f"No {KINDS[kind]} is known for {Path(path).name!r}. Known endings: {', '.join(endings)}.")
-    return entry
+    kinds: Sequence[FileKind] = [kind] if isinstance(kind, str) else kind
+    file = Path(path)
+    for each in kinds:
+        entry = registry().for_path(each, file)
+        if entry is not None:
+            return entry
+    if file.is_dir():
+        raise FormatError(f"{file} is a folder. Expected a file in it.")
+    endings = sorted(suffix for each in kinds for found in registry().of(each) for suffix in found.suffixes)
+    raise FormatError(f"No format is known for {file.name!r}. Known endings: {', '.join(endings)}.")
 
 
 def call(entry: Entry, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -110,7 +118,19 @@ def call(entry: Entry, function: Callable[..., Any], *arguments: Any, **options:
 
 def _build(kind: Kind, name: str, options: dict[str, Any]) -> Any:
     entry = registry().get(kind, name)
-    return call(entry, entry.load(), **options)
+    try:
+        return call(entry, entry.load(), **options)
+    except (TypeError, ValueError) as error:
+        given = ", ".join(f"{key}={_short(value)}" for key, value in options.items())
+        raise GempyGanError(
+            f"The {KINDS[kind]} '{name}' cannot be built from {given or 'no options'}: {' '.join(str(error).split())}. "
+            "Check the kinds of its options."
+        ) from error
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHORT else f"{text[:SHORT]}..."
 
 
 def _add_plugin(found: Registry, owner: str, origin: str, load: Callable[[], Any], strict: bool = False) -> None:

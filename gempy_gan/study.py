@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from gempy_gan.errors import FormatError, GempyGanError
 from gempy_gan.plugins import for_path, registry
@@ -79,8 +81,8 @@ class OutputSection:
 
 @dataclass(frozen=True)
 class Study:
-    """A whole run. `folder` is where the study file lies: its relative paths start there, and `$NAME` in them is an environment
-    variable."""
+    """A whole run of `n` realizations. `folder` is where the study file lies: its relative paths start there, and `$NAME` in
+    them is an environment variable. `batch` is how many realizations are drawn, and kept, at once (see `invert`)."""
 
     folder: Path
     grid: GridSection
@@ -91,6 +93,7 @@ class Study:
     output: OutputSection = OutputSection()
     n: int = 100
     seed: int = 0
+    batch: int | None = None
     elsewhere: Path | None = None
 
     @property
@@ -122,8 +125,8 @@ def load_study(path: str | os.PathLike[str], out: str | os.PathLike[str] | None 
         raise FormatError(f"The study {file} does not exist. Check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"The study {file} is no TOML: {error}.") from None
-    known = {"n", "seed", "grid", "wells", "seismic", "prior", "strategy", "output"}
-    _check_keys(table, known, {"grid", "prior"}, f"The study {file}")
+    known = {"n", "seed", "batch", "grid", "wells", "seismic", "prior", "strategy", "output"}
+    check_keys(table, known, {"grid", "prior"}, f"The study {file}")
     study = Study(
         folder=file.parent,
         grid=_section(GridSection, table["grid"], "grid"),
@@ -134,36 +137,16 @@ def load_study(path: str | os.PathLike[str], out: str | os.PathLike[str] | None 
         output=_section(OutputSection, table.get("output", {}), "output"),
         n=table.get("n", 100),
         seed=table.get("seed", 0),
+        batch=table.get("batch"),
         elsewhere=None if out is None else Path(out),
     )
-    for name in ("n", "seed"):
-        number = getattr(study, name)
-        if not isinstance(number, int) or number < (name == "n"):
-            raise GempyGanError(f"The study has {name} = {number!r}. Expected a whole number, {int(name == 'n')} or more.")
+    _check_numbers(study)
     _check_names(study)
     return study
 
 
-def _tables(found: Any) -> list[Any]:
-    return found if isinstance(found, list) else [found]
-
-
-def _section(kind: type[S], table: Any, name: str) -> S:
-    """A section's dataclass from its table."""
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    required = {key for key, f in fields.items() if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING}
-    _check_keys(table, set(fields), required, f"The study's [{name}]")
-    return kind(**table)
-
-
-def _named(table: Any, name: str) -> Options:
-    """The table of a prior, strategy or forward operator: its name, and options that it checks itself."""
-    if not isinstance(table, dict) or not isinstance(table.get("name"), str):
-        raise GempyGanError(f"The study's [{name}] is {table!r}. Expected a table with a name and options.")
-    return table
-
-
-def _check_keys(table: Any, known: set[str], required: set[str], where: str) -> None:
+def check_keys(table: Any, known: set[str], required: set[str], where: str) -> None:
+    """Raise GempyGanError, naming `where` and what is meant, when a table lacks a required entry or has one that is unknown."""
     if not isinstance(table, dict):
         raise GempyGanError(f"{where} is {table!r}. Expected a table with: {', '.join(sorted(known))}.")
     for key in table:
@@ -176,8 +159,81 @@ def _check_keys(table: Any, known: set[str], required: set[str], where: str) -> 
         raise GempyGanError(f"{where} says nothing about '{missing[0]}'. Required: {', '.join(sorted(required))}.")
 
 
+def _tables(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else [found]
+
+
+def _section(kind: type[S], table: Any, name: str) -> S:
+    """A section's dataclass from its table."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    required = {key for key, f in fields.items() if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING}
+    check_keys(table, set(fields), required, f"The study's [{name}]")
+    kinds = get_type_hints(kind)
+    for key, value in table.items():
+        _check_kind(value, kinds[key], f"The study's [{name}] has {key}")
+    return kind(**table)
+
+
+def _named(table: Any, name: str) -> Options:
+    """The table of a prior, strategy or forward operator: its name, and options that it checks itself."""
+    if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+        raise GempyGanError(f"The study's [{name}] is {table!r}. Expected a table with a name and options.")
+    return table
+
+
+def _check_kind(value: Any, kind: Any, where: str) -> None:
+    """Raise GempyGanError when a value is not of the kind that a section's annotation names."""
+    if not _fits(value, kind):
+        raise GempyGanError(f"{where} = {value!r}. Expected {_words(kind)}.")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    parts = get_args(kind)
+    if isinstance(kind, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if get_origin(kind) is Sequence:
+        return isinstance(value, list) and all(_fits(item, parts[0]) for item in value)
+    if get_origin(kind) is Mapping:
+        return isinstance(value, dict) and all(_fits(item, parts[1]) for item in value.values())
+    if isinstance(value, bool):
+        return kind in (bool, Any)
+    return kind is Any or isinstance(value, (int, float) if kind is float else kind)
+
+
+_WORDS = {str: "text in quotes", float: "a number", int: "a whole number", bool: "true or false", Any: "a value"}
+_LISTS = {str: '["a", "b"]', float: "[1.5, 2.5]", int: "[1, 2]"}
+
+
+def _words(kind: Any) -> str:
+    parts = get_args(kind)
+    if isinstance(kind, UnionType):
+        return _words(parts[0])
+    if get_origin(kind) is Sequence:
+        return f"a list, such as {_LISTS[parts[0]]}"
+    if get_origin(kind) is Mapping:
+        return "a table" if parts[1] is Any else f"a table with {_words(parts[1])} at each entry"
+    return _WORDS[kind]
+
+
+def _check_numbers(study: Study) -> None:
+    """Find what no run can use before an hour is spent on reading."""
+    exported = study.output.realizations
+    least_of = (("n", study.n, 1), ("seed", study.seed, 0), ("batch", study.batch, 1), ("[output] realizations", exported, 1))
+    for name, number, least in least_of:
+        if number is not None and (not _fits(number, int) or number < least):
+            raise GempyGanError(f"The study has {name} = {number!r}. Expected a whole number, {least} or more.")
+    for where, std in [("wells", s.std) for s in study.wells] + [("seismic", s.std) for s in study.seismic]:
+        if not (math.isfinite(std) and std > 0):
+            raise GempyGanError(f"The study's [{where}] has std = {std}. Expected a positive number, in the unit of the data.")
+    for section in study.seismic:
+        if section.domain not in ("time", "depth"):
+            raise GempyGanError(
+                f'The study\'s [seismic] has domain = {section.domain!r}. Expected "time" or "depth": SEG-Y does not tell.'
+            )
+
+
 def _check_names(study: Study) -> None:
-    """Find a misspelt name before an hour is spent on reading."""
+    """Find a misspelt name as early."""
     registry().get("priors", study.prior["name"])
     if study.strategy is not None:
         registry().get("strategies", study.strategy["name"])

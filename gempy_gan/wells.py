@@ -79,8 +79,13 @@ class WellLog:
         """The same well at a position: vertical below its head, or along a survey (see `gempy_gan.trajectory`).
 
         `xy` is the head in map coordinates and `kb` the elevation of the depth reference above the vertical datum, metres.
-        Samples deeper than the survey get no position, which is recorded as a warning.
+        Samples deeper than the survey get no position, which is recorded as a warning. Raises GempyGanError when the position
+        is incomplete, or no numbers.
         """
+        try:
+            np.array([*(xy or ()), kb or 0.0], dtype=np.float64)
+        except (TypeError, ValueError):
+            raise GempyGanError(f"Well {self.name} is placed by xy={xy!r} and kb={kb!r}. Expected numbers in metres.") from None
         if survey is None:
             if xy is None or kb is None:
                 raise GempyGanError(f"Well {self.name} is placed by xy={xy} and kb={kb}. Expected both, or a survey.")

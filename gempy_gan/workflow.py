@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from gempy_gan import progress
 from gempy_gan.constraints import Constraints, HardData, SoftData
 from gempy_gan.errors import FormatError, GempyGanError
 from gempy_gan.files import read, staged, write
 from gempy_gan.grid import Grid
 from gempy_gan.observations import write_constraints
-from gempy_gan.study import Options, SeismicSection, Study, WellsSection
+from gempy_gan.study import Options, SeismicSection, Study, WellsSection, check_keys
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from gempy_gan.ensemble import Ensemble
     from gempy_gan.prior import Prior
     from gempy_gan.wells import WellLog
+
+T = TypeVar("T")
 
 BASELINE = 50  # unconditional realizations that the diagnosis compares with
 
@@ -41,24 +46,28 @@ class Result:
 def run(study: Study, resume: bool = False) -> Result:
     """The whole study: constraints, ensemble, diagnosis, exports and pictures, into the study's output folder.
 
-    `resume` continues an ensemble that an interrupted run of the same study left. Raises what the steps raise; whatever was
-    finished by then stays, and is whole.
+    `resume` continues an ensemble that an interrupted run of the same study left. Raises GempyGanError, before anything is
+    read, when the folder holds an ensemble and `resume` is not given, and what the steps raise; whatever was finished by then
+    stays, and is whole.
     """
     from gempy_gan.diagnostics import diagnose
     from gempy_gan.inversion import invert, sample
     from gempy_gan.plugins import get_strategy
 
-    folder = study.out
+    folder, store = study.out, study.out / "ensemble.zarr"
+    if store.exists() and not resume:
+        raise GempyGanError(
+            f"{store} exists already. Continue an interrupted run with --resume, write elsewhere with --out, or remove {folder}."
+        )
+    strategy = None if study.strategy is None else get_strategy(**study.strategy)
     known, withheld = constrain(study)
     prior = prior_of(study, known)
-    strategy = None if study.strategy is None else get_strategy(**study.strategy)
-    files = [write_constraints(known, folder / "constraints.nc")]
-    if withheld.terms:
-        files.append(write_constraints(withheld, folder / "held_out.nc"))
-    ensemble = invert(prior, known, strategy, study.n, study.seed, folder / "ensemble.zarr", resume)
+    files = [] if store.exists() else _write_data(known, withheld, folder)
+    ensemble = invert(prior, known, strategy, study.n, study.seed, store, resume, study.batch)
+    files = files or _write_data(known, withheld, folder)  # of a resumed run, now that its store is known to belong to it
     baseline = sample(prior, known.grid, min(study.n, BASELINE), study.seed)
     diagnosis = diagnose(ensemble, known, withheld if withheld.terms else None, baseline)
-    files += [folder / "ensemble.zarr", *write_diagnosis(diagnosis, folder), *export(study, ensemble)]
+    files += [store, *write_diagnosis(diagnosis, folder), *export(study, ensemble)]
     if study.output.pictures:
         files += draw(ensemble, known, withheld, folder / "pictures")
     return Result(ensemble, diagnosis, tuple(files))
@@ -86,9 +95,8 @@ def constrain(study: Study) -> tuple[Constraints, Constraints]:
     withheld: list[HardData] = []
     for section in study.wells:
         wells = read_wells(study, section)
-        names = _held_out(section, wells)
-        known += _blocked(section, [well for well in wells if well.name not in names], grid)
-        withheld += _blocked(section, [well for well in wells if well.name in names], grid)
+        known += _blocked(section, [well for well in wells if well.name not in section.held_out], grid)
+        withheld += _blocked(section, [well for well in wells if well.name in section.held_out], grid)
     known += [_resampled(study, section, grid) for section in study.seismic]
     return Constraints(grid, *known), Constraints(grid, *withheld)
 
@@ -97,20 +105,43 @@ def read_wells(study: Study, section: WellsSection) -> list[WellLog]:
     """The wells of one section: read, placed, with the curve from gamma ray, flattened, as the section says."""
     heads, tops = _tables(study, section)
     files = [file for pattern in section.files for file in _matching(study, pattern)]
-    return [_well(study, section, file, heads, tops) for file in files]
+    wells = [_well(study, section, file, heads, tops) for file in progress.track(files, "wells", len(files))]
+    names = {well.name for well in wells}
+    for what, given in (("holds out", section.held_out), ("has a survey of", section.surveys)):
+        unknown = sorted(set(given) - names)
+        if unknown:
+            raise GempyGanError(f"The study {what} '{unknown[0]}', which is no well of it. Wells: {', '.join(sorted(names))}.")
+    if len(names) < len(wells):
+        raise GempyGanError("Two wells of the study have the same name. Expected each once: check [wells] files.")
+    return wells
 
 
 def prior_of(study: Study, known: Constraints) -> Prior:
-    """The study's prior on its grid. Its options mean, std and quantiles may say "wells": those of the conditioning wells;
-    mean may say "layers": the wells' mean of each layer."""
-    from gempy_gan.inversion import prior_for
+    """The study's prior on its grid, as `prior_from` builds it."""
+    return prior_from(study.prior["name"], known, **{key: value for key, value in study.prior.items() if key != "name"})
 
-    options = {key: value for key, value in study.prior.items() if key != "name"}
-    statistics = {"mean": _mean, "std": _std, "quantiles": _quantiles}
-    for key, statistic in statistics.items():
-        if options.get(key) in ("wells", "layers"):
-            options[key] = statistic(_of_property(known, options.get("property")), known.grid, options[key])
-    return prior_for(study.prior["name"], known.grid, **options)
+
+def prior_from(name: str, known: Constraints, **options: Any) -> Prior:
+    """The prior `name` on the constraints' grid. Its options mean, std and quantiles may say "wells": those of the
+    conditioning wells; mean may say "layers": the wells' mean of each layer.
+
+    Raises PluginError for an unknown name, GempyGanError for options that it does not take, and when no well tells them.
+    """
+    from gempy_gan.inversion import prior_given
+
+    statistics: dict[str, dict[str, Callable[..., Any]]] = {
+        "mean": {"wells": _mean, "layers": _layer_means},
+        "std": {"wells": _std},
+        "quantiles": {"wells": _quantiles},
+    }
+    for key in statistics.keys() & options.keys():
+        how = options[key]
+        if isinstance(how, str):
+            if how not in statistics[key]:
+                allowed = " or ".join(f'"{word}"' for word in statistics[key])
+                raise GempyGanError(f"The prior's {key} is {how!r}. Expected {allowed}, or numbers in the property's unit.")
+            options[key] = statistics[key][how](_of_property(known, options.get("property")), known.grid)
+    return prior_given(name, known, **options)
 
 
 def write_diagnosis(diagnosis: Diagnosis, folder: Path) -> list[Path]:
@@ -129,7 +160,8 @@ def export(study: Study, ensemble: Ensemble) -> list[Path]:
         ensemble if study.output.realizations is None else ensemble.select(range(min(study.output.realizations, len(ensemble))))
     )
     endings = [ending.removeprefix(".") for ending in study.output.formats]
-    return [file for ending in endings for file in write(kept, folder / ending / f"ensemble.{ending}")]
+    tracked = progress.track(endings, "formats", len(endings))
+    return [file for ending in tracked for file in write(kept, folder / ending / f"ensemble.{ending}")]
 
 
 def draw(ensemble: Ensemble, known: Constraints, withheld: Constraints, folder: Path) -> list[Path]:
@@ -142,6 +174,49 @@ def draw(ensemble: Ensemble, known: Constraints, withheld: Constraints, folder: 
             plot.save(figure, file)
         files.append(folder / f"{name}.png")
     return files
+
+
+def _write_data(known: Constraints, withheld: Constraints, folder: Path) -> list[Path]:
+    """The conditioning data, and the held-out data where there are some."""
+    files = [write_constraints(known, folder / "constraints.nc")]
+    return [*files, write_constraints(withheld, folder / "held_out.nc")] if withheld.terms else files
+
+
+def _read(file: Path, kind: type, where: str, **options: Any) -> Any:
+    """Read a file that must hold what a section is about."""
+    with _naming(file, where):
+        found = read(file, **options)
+    if not isinstance(found, kind):
+        raise FormatError(f"{file} holds a {type(found).__name__}. Expected a {kind.__name__}: check {where}.")
+    return found
+
+
+@contextmanager
+def _naming(file: Path, where: str) -> Iterator[None]:
+    """Errors of the block name the file and the section of the study that it belongs to."""
+    try:
+        yield
+    except GempyGanError as error:
+        if file.name in str(error):
+            raise
+        raise type(error)(f"{file.name}, in {where}: {error}") from error
+
+
+def _apply(
+    function: Callable[..., T], *arguments: Any, where: str, options: Options, passes_to: Callable[..., Any] | None = None
+) -> T:
+    """Call a function with a table of the study as options; what it does not take itself it passes to another function.
+
+    Raises GempyGanError, naming the table, when it does not take them or they are of the wrong kind.
+    """
+    found = {**(inspect.signature(passes_to).parameters if passes_to else {}), **inspect.signature(function).parameters}
+    taken = {name: p for name, p in found.items() if p.kind is not p.VAR_KEYWORD}
+    given = set(list(inspect.signature(function).parameters)[: len(arguments)])
+    check_keys(options, set(taken) - given, {name for name, p in taken.items() if p.default is p.empty} - given, where)
+    try:
+        return function(*arguments, **options)
+    except (TypeError, ValueError) as error:
+        raise GempyGanError(f"{where} cannot be used: {error}. Check the kinds of its entries: {', '.join(options)}.") from error
 
 
 def _matching(study: Study, pattern: str) -> list[Path]:
@@ -157,34 +232,46 @@ def _tables(study: Study, section: WellsSection) -> tuple[pd.DataFrame | None, p
     """The tables of heads and tops that the section names."""
     from gempy_gan.adapters.tables import read_heads, read_tops
 
-    readers = ((read_heads, section.heads), (read_tops, section.tops))
-    return tuple(None if given is None else _table(study, reader, given) for reader, given in readers)  # type: ignore[return-value]
+    return _table(study, read_heads, section.heads, "heads"), _table(study, read_tops, section.tops, "tops")
 
 
-def _table(study: Study, reader: Callable[..., pd.DataFrame], given: Options) -> pd.DataFrame:
+def _table(study: Study, reader: Callable[..., pd.DataFrame], given: Options | None, name: str) -> pd.DataFrame | None:
+    from gempy_gan.adapters.tables import read_table
+
+    if given is None:
+        return None
+    where = f"The study's [wells.{name}]"
     if "file" not in given:
-        raise GempyGanError(f'A table of the study\'s [wells] names no file: {dict(given)}. Expected an entry file = "...".')
-    return reader(study.path(given["file"]), **{key: value for key, value in given.items() if key != "file"})
+        raise GempyGanError(f'{where} names no file: {dict(given)}. Expected an entry file = "...".')
+    options = {key: value for key, value in given.items() if key != "file"}
+    return _apply(reader, study.path(given["file"]), where=where, options=options, passes_to=read_table)
 
 
 def _well(study: Study, section: WellsSection, file: Path, heads: pd.DataFrame | None, tops: pd.DataFrame | None) -> WellLog:
     """One well as the section says."""
-    from gempy_gan.wells import flatten, gamma_to_fraction
+    from gempy_gan.wells import WellLog, flatten, gamma_to_fraction
 
     options: dict[str, Any] = {"kb": "header", "xy": "header", **section.read}
     if heads is not None:
         head = _of_file(heads, file, "heads").iloc[0]
         options |= {"name": file.stem, "xy": (float(head["x"]), float(head["y"])), "kb": float(head["kb"])}
-    well: WellLog = read(file, **options)
+    well: WellLog = _read(file, WellLog, "[wells]", **options)
     if well.name in section.surveys:
-        well = read(file, **options, survey=study.path(section.surveys[well.name]))
+        well = _read(file, WellLog, "[wells]", **options, survey=study.path(section.surveys[well.name]))
     depth: dict[str, float] = {} if tops is None else _depths(_of_file(tops, file, "tops"))
     if section.gamma is not None:
+        if section.curve in well.curves:
+            raise GempyGanError(
+                f"{file.name} has a curve '{section.curve}' already, and [wells.gamma] would make it. "
+                "Leave gamma out, or name the curve otherwise."
+            )
         interval = tuple(_top(depth, name, file) for name in section.gamma.get("interval", ())) or None
-        well = gamma_to_fraction(well, **{**section.gamma, "interval": interval, "mnemonic": section.curve})
+        options = {**section.gamma, "interval": interval, "mnemonic": section.curve}
+        well = _apply(gamma_to_fraction, well, where="The study's [wells.gamma]", options=options)
     if section.flatten is None:
         return well
-    return flatten(well, **{key: _top(depth, value, file) for key, value in section.flatten.items()})
+    options = {key: _top(depth, value, file) for key, value in section.flatten.items()}
+    return _apply(flatten, well, where="The study's [wells.flatten]", options=options)
 
 
 def _depths(tops: pd.DataFrame) -> dict[str, float]:
@@ -210,47 +297,45 @@ def _top(depth: Mapping[str, float], name: str | float, file: Path) -> float:
     return depth[name]
 
 
-def _held_out(section: WellsSection, wells: list[WellLog]) -> set[str]:
-    """The names to hold out. Raises GempyGanError when one of them is no well of the section."""
-    names = {well.name for well in wells}
-    unknown = sorted(set(section.held_out) - names)
-    if unknown:
-        raise GempyGanError(f"The study holds out '{unknown[0]}', which is no well of it. Wells: {', '.join(sorted(names))}.")
-    if len(names) < len(wells):
-        raise GempyGanError("Two wells of the study have the same name. Expected each once: check [wells] files.")
-    return set(section.held_out)
-
-
 def _blocked(section: WellsSection, wells: list[WellLog], grid: Grid) -> list[HardData]:
     from gempy_gan.blocking import block
 
     options = {"curve": section.curve, "property": section.property, "std": section.std, **section.block}
-    return [block(wells, grid, **options)] if wells else []
+    return [_apply(block, wells, grid, where="The study's [wells.block]", options=options)] if wells else []
 
 
 def _resampled(study: Study, section: SeismicSection, grid: Grid) -> SoftData:
     from gempy_gan.plugins import get_forward
     from gempy_gan.resampling import resample
+    from gempy_gan.seismic import SeismicCube
 
-    cube = read(study.path(section.file), domain=section.domain, **section.read)
-    return resample(cube, grid, forward=get_forward(**section.forward), std=section.std, **section.resample)
+    file = study.path(section.file)
+    options = {"forward": get_forward(**section.forward), "std": section.std, **section.resample}
+    cube = _read(file, SeismicCube, "[seismic]", domain=section.domain, **section.read)
+    with _naming(file, "[seismic]"):
+        return _apply(resample, cube, grid, where="The study's [seismic.resample]", options=options)
 
 
 def _of_property(known: Constraints, name: str | None) -> HardData:
-    """The hard data of a property. Raises GempyGanError when no well constrains it."""
-    for term in known.hard:
-        if term.property == name:
-            return term
-    found = ", ".join(sorted({term.property for term in known.hard})) or "none"
-    raise GempyGanError(
-        f"The prior takes statistics of {name!r} from the wells, and they constrain: {found}. State numbers instead."
-    )
+    """The hard data of a property, or of the only one. Raises GempyGanError when there are none, or it is not said which."""
+    terms = [term for term in known.hard if name in (term.property, None)]
+    if len({term.property for term in terms}) != 1:
+        constrained = ", ".join(sorted({term.property for term in known.hard})) or "none"
+        raise GempyGanError(
+            f"The prior takes statistics of {repr(name) if name else 'its property'} from the wells, and they constrain: {constrained}. "
+            "Say which property, or state numbers instead."
+        )
+    cells, values, std = (np.concatenate([getattr(term, part) for term in terms]) for part in ("cells", "values", "std"))
+    return HardData(cells, values, std, terms[0].property)
 
 
-def _mean(data: HardData, grid: Grid, how: str) -> float | list[float]:
-    """The mean of the wells' cells, or that of each layer, interpolated where no well passes."""
-    if how == "wells":
-        return float(data.values.mean())
+def _mean(data: HardData, grid: Grid) -> float:
+    """The mean of the wells' cells."""
+    return float(data.values.mean())
+
+
+def _layer_means(data: HardData, grid: Grid) -> list[float]:
+    """The mean of the wells' cells of each layer, interpolated where no well passes."""
     layers = np.arange(grid.resolution[2])
     count = np.bincount(data.cells[:, 2], minlength=len(layers))
     total = np.bincount(data.cells[:, 2], weights=data.values, minlength=len(layers))
@@ -258,11 +343,11 @@ def _mean(data: HardData, grid: Grid, how: str) -> float | list[float]:
     return [float(v) for v in np.interp(layers, layers[filled], total[filled] / count[filled])]
 
 
-def _std(data: HardData, grid: Grid, how: str) -> float:
+def _std(data: HardData, grid: Grid) -> float:
     """The standard deviation of the wells' cells about their mean."""
     return float(data.values.std())
 
 
-def _quantiles(data: HardData, grid: Grid, how: str) -> list[float]:
+def _quantiles(data: HardData, grid: Grid) -> list[float]:
     """Values of the wells' cells at probabilities 0, 0.05, ... 1."""
     return [float(v) for v in np.quantile(data.values, np.linspace(0, 1, 21))]

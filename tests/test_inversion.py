@@ -107,8 +107,43 @@ def test_progress_reaches_a_listener():
     heard = []
     with listening(lambda label, done, total: heard.append((label, done, total))):
         sample("gaussian", GRID, n=2)
-    assert heard[0][1:] == (0, 1)
-    assert heard[-1][1:] == (1, 1)
+    assert heard[0] == ("unconditional realizations", 0, 2)
+    assert heard[-1] == ("unconditional realizations", 2, 2)
+
+
+@pytest.mark.usefixtures("three_at_a_time")
+def test_progress_counts_realizations_also_when_resumed(tmp_path, monkeypatch):
+    def heard(resume):
+        counts = []
+        with listening(lambda label, done, total: counts.append((done, total)) if label == "realizations" else None):
+            invert("gaussian", KNOWN, n=8, store=tmp_path / "e.zarr", resume=resume)
+        return counts
+
+    assert heard(resume=False) == [(0, 8), (3, 8), (6, 8), (8, 8)]
+    assert heard(resume=True)[-1] == (8, 8)
+
+
+def test_a_batch_of_ones_own_size(tmp_path):
+    store = tmp_path / "e.zarr"
+    fives = invert("gaussian", KNOWN, n=8, seed=3, batch=5, store=store)
+    assert len(fives.provenance["trace"]) == 2
+    assert np.array_equal(fives.values[:5], invert("gaussian", KNOWN, n=5, seed=3).values)
+    with pytest.raises(GempyGanError, match="differs in batch"):
+        invert("gaussian", KNOWN, n=8, seed=3, store=store, resume=True)
+    with pytest.raises(GempyGanError, match="batch = 0 was asked for. Expected 1 or more"):
+        invert("gaussian", KNOWN, n=8, batch=0)
+    with pytest.raises(GempyGanError, match="batch = 5 .* at least 8, because this strategy draws all realizations together"):
+        invert("gaussian", KNOWN, "esmda", n=8, batch=5)
+
+
+def test_a_call_that_ends_before_its_first_batch_leaves_no_store(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Latent, "sample", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        invert("gaussian", KNOWN, "latent", n=2, store=tmp_path / "e.zarr")
+    assert not list(tmp_path.iterdir())
 
 
 def test_batches_are_a_function_of_the_request():
