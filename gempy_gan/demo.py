@@ -208,7 +208,7 @@ tie = {forward["tie"]}     # height (m) and two-way time (s) that belong togethe
 name = "gaussian"
 property = "coarse_fraction"
 covariance = "exponential"
-ranges = [1200.0, 400.0, 18.0]
+ranges = [500.0, 350.0, 24.0]
 mean = "wells"             # those of the conditioning wells
 std = "wells"
 
@@ -224,12 +224,14 @@ formats = ["grdecl", "roff", "vti", "nc"]
 
 def _against_truth(ensemble: Ensemble, grid: Grid, truth: NDArray[np.float64], seed: int) -> str:
     """How close the ensemble is to the truth, at random cells of the unit."""
+    from gempy_gan.scores import coverage
+
     cells = np.argwhere(grid.active_cells)
     chosen = cells[np.random.default_rng([seed, 3]).choice(len(cells), min(TRUTH_CELLS, len(cells)), replace=False)]
     drawn = ensemble.values[:, 0][:, *chosen.T]
     known = truth[tuple(chosen.T)]
     correlation = float(np.corrcoef(drawn.mean(axis=0), known)[0, 1])
-    inside = float(((known >= np.quantile(drawn, 0.1, axis=0)) & (known <= np.quantile(drawn, 0.9, axis=0))).mean())
+    inside = coverage(drawn, known)[0.8]
     return (
         f"Against the truth, at {len(chosen)} random cells of the unit: the ensemble's mean correlates by {correlation:.2f}, "
         f"and {inside:.0%} of the cells lie in the ensemble's 80 % interval."
