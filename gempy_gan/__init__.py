@@ -1,11 +1,14 @@
 """Learned geology, conditioned to wells and seismic, on the grids that geomodellers use.
 
-Every public name is resolved on first use, so importing the package costs nothing heavy.
+Every public name is resolved on first use, so importing the package costs nothing heavy. Import it before torch on a machine
+that others use too: it asks OpenMP, unless OMP_WAIT_POLICY is set, to let idle threads sleep. They would spin otherwise, which
+made an inversion nine times slower beside one other busy process.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
 
     from . import forward as forward
     from . import plot as plot
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {
     "blocking": ("block",),
