@@ -7,7 +7,7 @@ PLUGINS := $(wildcard plugins/*/pyproject.toml)
 .PHONY: demo test lint unit clean
 
 demo: $(VENV)/installed  ## run the main job, from files to an ensemble in geomodel formats
-	$(BIN)/gempy-gan demo --out demo
+	$(BIN)/gempy-gan demo --out demo --overwrite
 
 test: lint unit  ## everything that must hold
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gempy_gan.errors import PluginError
+from gempy_gan.errors import GempyGanError, PluginError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,16 @@ ROCK = {"kind": "two end members", "coarse": [2650.0, 2150.0], "fine": [2950.0, 
 TRUTH_CELLS = 2000  # cells drawn at random to compare the ensemble with the truth
 
 
+README = """What `gempy-gan demo` made. It is replaced by the next demo here that is run with --overwrite.
+
+model.gempy   a structural model; its unit "Reservoir" is to be filled
+wells         LAS files (gamma ray, sand fraction) and the survey of the deviated well, measured in a truth that is not kept
+seismic.sgy   the truth's seismic, in time, with noise
+study.toml    what is done with these files
+out           what came of it: the ensemble, its diagnosis, pictures, and a folder for each format
+"""
+
+
 @dataclass(frozen=True)
 class DemoResult:
     """Where the demo wrote, what the study gave, and how the ensemble compares with the truth it never saw."""
@@ -49,24 +60,26 @@ class DemoResult:
     against_truth: str
 
     def __str__(self) -> str:
-        written = "\n".join(f"  {file.relative_to(self.folder)}" for file in _first_of_each_folder(self.result.files))
+        study = self.folder / "study.toml"
         return (
             f"{self.result.diagnosis}\n\n{self.against_truth}\n\n"
-            f"{len(self.result.files)} files in {self.folder}, among them\n{written}\n"
-            f"Repeat it with: gempy-gan run {self.folder / 'study.toml'}"
+            f"{self.result.listing(self.folder / 'out')}\n"
+            f"Repeat it, or change it, with: gempy-gan run {study} --out FOLDER"
         )
 
 
-def run_demo(out: str | os.PathLike[str], n: int = 20, seed: int = 0) -> DemoResult:
+def run_demo(out: str | os.PathLike[str], n: int = 20, seed: int = 0, overwrite: bool = False) -> DemoResult:
     """Make a reservoir, measure it, write LAS, SEG-Y and a study file into the folder `out`, and run that study.
 
-    Raises PluginError when the plugin that draws the truth (gempy-gan-boolean) is not installed.
+    Raises GempyGanError when the folder holds anything, except that `overwrite` replaces an earlier demo, and PluginError when
+    the plugin that draws the truth (gempy-gan-boolean) is not installed.
     """
     from gempy_gan.study import load_study
     from gempy_gan.workflow import run
 
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_room(folder, overwrite)
+    (folder / "README.txt").write_text(README, encoding="utf-8")
     grid = _structural_model(folder / "model.gempy")
     truth = _truth(grid, seed)
     _write_wells(folder, grid, truth, seed)
@@ -75,6 +88,22 @@ def run_demo(out: str | os.PathLike[str], n: int = 20, seed: int = 0) -> DemoRes
     study = load_study(folder / "study.toml")
     result = run(study)
     return DemoResult(folder, result, _against_truth(result.ensemble, grid, truth, seed))
+
+
+def _make_room(folder: Path, overwrite: bool) -> None:
+    """An empty folder. Nothing is removed but an earlier demo, and that only when told so."""
+    try:
+        found = [file.name for file in folder.iterdir()] if folder.exists() else []
+        earlier = "README.txt" in found and (folder / "README.txt").read_text(encoding="utf-8", errors="replace") == README
+        if earlier and not overwrite:
+            raise GempyGanError(f"{folder} holds an earlier demo. Replace it with --overwrite, or choose another --out.")
+        if found and not earlier:
+            raise GempyGanError(f"{folder} holds other files. Expected a new or empty folder: choose another --out.")
+        if earlier:
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GempyGanError(f"The demo cannot write into {folder}: {error.strerror}. Choose another --out.") from error
 
 
 def _structural_model(path: Path) -> Grid:
@@ -174,7 +203,7 @@ def _forward_options() -> dict[str, Any]:
 def _study(n: int, seed: int, noise: float) -> str:
     """The study file of the demo: what a user would write by hand."""
     forward = _forward_options()
-    return f"""# A study: from files to an ensemble. Repeat it with: gempy-gan run study.toml
+    return f"""# A study: from files to an ensemble. Repeat it, or change it, with: gempy-gan run study.toml --out FOLDER
 n = {n}
 seed = {seed}
 
@@ -236,10 +265,3 @@ def _against_truth(ensemble: Ensemble, grid: Grid, truth: NDArray[np.float64], s
         f"Against the truth, at {len(chosen)} random cells of the unit: the ensemble's mean correlates by {correlation:.2f}, "
         f"and {inside:.0%} of the cells lie in the ensemble's 80 % interval."
     )
-
-
-def _first_of_each_folder(files: tuple[Path, ...]) -> list[Path]:
-    first: dict[Path, Path] = {}
-    for file in files:
-        first.setdefault(file.parent, file)
-    return list(first.values())

@@ -32,9 +32,11 @@ def read(path: str | os.PathLike[str], **options: Any) -> Any:
 
 def read_ensemble(path: str | os.PathLike[str], **options: Any) -> Ensemble:
     """Read a file that must hold an ensemble; errors as in `read`, and FormatError when it holds something else."""
-    found = read(path, **options)
+    entry = for_path(("adapters", "formats"), path)
+    found = read(path, **options) if entry.kind == "formats" else None
     if not isinstance(found, Ensemble):
-        raise FormatError(f"{path} holds a {type(found).__name__}. Expected an ensemble, such as a .zarr store or a .nc file.")
+        held = entry.summary if found is None else f"a {type(found).__name__}"
+        raise FormatError(f"{path} holds {held}. Expected an ensemble, such as a .zarr store or a .nc file.")
     return found
 
 

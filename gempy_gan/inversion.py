@@ -109,7 +109,7 @@ def prior_for(name: str, grid: Grid, **options: Any) -> Prior:
     """The prior registered as `name`, built for a grid: its `shape` and `cell_size` are the grid's where it takes them."""
     taken = inspect.signature(registry().get("priors", name).load()).parameters
     fitted = {"shape": grid.resolution, "cell_size": grid.cell_size}
-    return get_prior(name, **{key: value for key, value in fitted.items() if key in taken}, **options)
+    return get_prior(name, **{**{key: value for key, value in fitted.items() if key in taken}, **options})
 
 
 def prior_given(name: str, constraints: Constraints, **options: Any) -> Prior:

@@ -36,14 +36,27 @@ def write_constraints(constraints: Constraints, path: str | os.PathLike[str]) ->
     return Path(path)
 
 
+def holds_constraints(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one that `write_constraints` wrote."""
+    import netCDF4
+
+    try:
+        with netCDF4.Dataset(path) as file:
+            return bool(getattr(file, "gempy_gan_convention", None) == CONVENTION)
+    except OSError:
+        return False
+
+
 def read_constraints(path: str | os.PathLike[str]) -> Constraints:
     """Read what `write_constraints` wrote. Raises FormatError when the file is missing or something else."""
     file = Path(path)
+    if file.is_dir():
+        raise FormatError(f"{file} is a folder. Expected a file that 'gempy-gan constrain' wrote.")
     if not file.is_file():
         raise FormatError(f"{file} does not exist. Make it with: gempy-gan constrain STUDY.toml -o {file.name}")
     try:
         tree = xr.load_datatree(file, engine="netcdf4")
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise FormatError(
             f"{file} cannot be read as NetCDF: {error}. Expected a file that 'gempy-gan constrain' wrote."
         ) from error

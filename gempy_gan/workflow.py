@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,12 @@ class Result:
     ensemble: Ensemble
     diagnosis: Diagnosis
     files: tuple[Path, ...]
+
+    def listing(self, folder: Path) -> str:
+        """The files below a folder, one line each, or one for all in a folder of their own."""
+        places = Counter(file.relative_to(folder).parts[0] for file in self.files)
+        lines = [name if count == 1 else f"{name}/ ({count} files)" for name, count in places.items()]
+        return "\n  ".join([f"Written to {folder}:", *lines])
 
 
 def run(study: Study, resume: bool = False) -> Result:
@@ -321,8 +328,9 @@ def _of_property(known: Constraints, name: str | None) -> HardData:
     terms = [term for term in known.hard if name in (term.property, None)]
     if len({term.property for term in terms}) != 1:
         constrained = ", ".join(sorted({term.property for term in known.hard})) or "none"
+        wanted = "its property" if name is None else repr(name)
         raise GempyGanError(
-            f"The prior takes statistics of {repr(name) if name else 'its property'} from the wells, and they constrain: {constrained}. "
+            f"The prior takes statistics of {wanted} from the wells, and they constrain: {constrained}. "
             "Say which property, or state numbers instead."
         )
     cells, values, std = (np.concatenate([getattr(term, part) for term in terms]) for part in ("cells", "values", "std"))

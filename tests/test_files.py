@@ -108,7 +108,7 @@ def test_an_unknown_option_is_refused_before_anything_is_written(tmp_path):
 
 def test_what_is_no_ensemble_is_named(tmp_path):
     (tmp_path / "wells.csv").write_text("well,x,y,kb\nA,1,2,3\n")
-    with pytest.raises(FormatError, match="holds a DataFrame"):
+    with pytest.raises(FormatError, match="Expected an ensemble"):
         read_ensemble(tmp_path / "wells.csv")
 
 

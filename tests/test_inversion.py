@@ -130,9 +130,9 @@ def test_a_batch_of_ones_own_size(tmp_path):
     assert np.array_equal(fives.values[:5], invert("gaussian", KNOWN, n=5, seed=3).values)
     with pytest.raises(GempyGanError, match="differs in batch"):
         invert("gaussian", KNOWN, n=8, seed=3, store=store, resume=True)
-    with pytest.raises(GempyGanError, match="batch = 0 was asked for. Expected 1 or more"):
+    with pytest.raises(GempyGanError, match=r"batch = 0 was asked for\. Expected 1 or more"):
         invert("gaussian", KNOWN, n=8, batch=0)
-    with pytest.raises(GempyGanError, match="batch = 5 .* at least 8, because this strategy draws all realizations together"):
+    with pytest.raises(GempyGanError, match=r"batch = 5 .* at least 8, because this strategy draws all realizations together"):
         invert("gaussian", KNOWN, "esmda", n=8, batch=5)
 
 

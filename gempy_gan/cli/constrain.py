@@ -15,18 +15,26 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", required=True, metavar="FILE", help="Where the conditioning data go (NetCDF).")
 @click.option("--held-out", "withheld", metavar="FILE", help="Where the data of the held-out wells go (NetCDF).")
 def command(study: str, out: str, withheld: str | None) -> None:
-    """Put wells and seismic onto the grid, as the file STUDY says."""
+    """Put the wells and seismic of STUDY onto its grid.
+
+    STUDY is a TOML file, as for 'gempy-gan run'. What is written is what 'gempy-gan invert' takes.
+    """
+    from gempy_gan.cli.bar import progress_bar
     from gempy_gan.study import load_study
 
     plan = load_study(study)
+    held_out = any(section.held_out for section in plan.wells)
+    if held_out and withheld is None:
+        raise click.UsageError("The study holds wells out. Say where their data go: --held-out FILE.")
+    if withheld is not None and not held_out:
+        raise click.UsageError("--held-out was given, and the study holds no well out. Leave it away, or name wells in held_out.")
     from gempy_gan.observations import write_constraints
     from gempy_gan.workflow import constrain
 
-    known, kept_back = constrain(plan)
-    if kept_back.terms and withheld is None:
-        raise click.UsageError("The study holds wells out. Say where their data go: --held-out FILE.")
+    with progress_bar():
+        known, kept_back = constrain(plan)
     click.echo(f"{write_constraints(known, out)}: {_summary(known)}")
-    if withheld is not None and kept_back.terms:
+    if withheld is not None:
         click.echo(f"{write_constraints(kept_back, withheld)}: {_summary(kept_back)}")
 
 

@@ -8,18 +8,19 @@ import click
 @click.command("diagnose")
 @click.argument("ensemble")
 @click.argument("constraints")
-@click.option("--held-out", "withheld", metavar="FILE", help="Data of held-out wells, to be predicted.")
-@click.option("--baseline", metavar="ENSEMBLE", help="Unconditional realizations of the same prior, to compare with.")
+@click.option("--held-out", "withheld", metavar="FILE", help="Data of held-out wells, as 'gempy-gan constrain' wrote them.")
+@click.option("--baseline", metavar="ENSEMBLE", help="Realizations of the same prior without data, to compare with.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(ensemble: str, constraints: str, withheld: str | None, baseline: str | None, as_json: bool) -> None:
     """Check an ENSEMBLE against its CONSTRAINTS.
 
-    Does it honour them, has it the spread it should have, does it predict what was held out?
+    Does it honour them, has it the spread it should have, does it predict what was held out? CONSTRAINTS is a file that
+    'gempy-gan constrain' wrote.
     """
     import json
 
+    from gempy_gan.cli.paths import read_ensemble
     from gempy_gan.diagnostics import diagnose
-    from gempy_gan.files import read_ensemble
     from gempy_gan.observations import read_constraints
 
     found = diagnose(

@@ -31,20 +31,25 @@ class Selection(click.ParamType[list[int]]):
 
 @click.command("export")
 @click.argument("ensemble")
-@click.argument("out", nargs=-1, required=True)
-@click.option("--realizations", type=Selection(), help="Which ones, counted from 0: 0,3,5-9. Default: all.")
+@click.argument("out", nargs=-1, required=True, metavar="OUT...")
+@click.option(
+    "--realizations", type=Selection(), metavar="LIST", help="Which ones, counted from 0, such as 0,3,5-9. Default: all."
+)
 @with_settings
 def command(ensemble: str, out: tuple[str, ...], realizations: list[int] | None, settings: tuple[tuple[str, Any], ...]) -> None:
     """Write ENSEMBLE in other formats.
 
-    The ending of each OUT decides: .roff, .grdecl, .vti, .nc, .zarr and what plugins add.
+    The ending of each OUT decides: .roff, .grdecl, .vti, .nc, .zarr and others; 'gempy-gan plugins' lists them. --set goes to
+    the writer.
     """
     from gempy_gan.cli.bar import progress_bar
-    from gempy_gan.files import read_ensemble, write
+    from gempy_gan.cli.paths import check_free, read_ensemble
+    from gempy_gan.files import write
     from gempy_gan.plugins import for_path
 
     for path in out:
-        for_path("formats", path)  # an unknown ending is found before anything is read or written
+        for_path("formats", path)  # what cannot be written is found before anything is read or written
+        check_free(path)
     with progress_bar():
         chosen = read_ensemble(ensemble).select(realizations)
         for path in out:

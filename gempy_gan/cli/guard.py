@@ -6,6 +6,7 @@ import errno
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import click
@@ -25,6 +26,20 @@ class Interrupted(Failure):
     """Ctrl-C, with the exit code that shells give it."""
 
     exit_code = 130
+
+
+@contextmanager
+def resumable(store: Path, n: int, how: str = "--resume") -> Iterator[None]:
+    """Ctrl-C in the block says how many of the n realizations the store keeps, and how to continue."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not store.exists():
+            raise Interrupted("Interrupted. No realization was finished, so there is nothing to resume.") from None
+        from gempy_gan.formats.zarr import EnsembleStore
+
+        kept = len(EnsembleStore.open(store))
+        raise Interrupted(f"Interrupted. {kept} of {n} realizations are kept in {store}; continue with {how}.") from None
 
 
 class GuardedGroup(click.Group):

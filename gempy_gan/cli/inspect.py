@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,8 +11,11 @@ import click
 from gempy_gan.cli.settings import with_settings
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
+    from gempy_gan.constraints import Constraints
     from gempy_gan.ensemble import Ensemble
     from gempy_gan.grid import Grid
     from gempy_gan.seismic import SeismicCube
@@ -22,20 +26,22 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @with_settings
 def command(files: tuple[str, ...], settings: tuple[tuple[str, Any], ...]) -> None:
-    """Show what files hold.
+    """Show what files hold, and what is wrong with them.
 
-    Also what reading them brought to light. What a reader has to be told goes with --set, such as domain=time for SEG-Y.
+    Wells, seismic, tables, constraints and ensembles. --set goes to the reader: --set domain=time for SEG-Y, --set xy=header
+    --set kb=header for the position that stands in a LAS file.
     """
     from gempy_gan.cli.guard import Failure
+    from gempy_gan.cli.paths import read_any
     from gempy_gan.errors import GempyGanError
-    from gempy_gan.files import read
 
     failures = 0
     for file in files:
         try:
-            lines = list(describe(read(file, **dict(settings))))
+            lines = list(describe(read_any(file, **dict(settings))))
         except (GempyGanError, OSError) as error:  # the other files are still worth a look
-            click.echo(f"{file}: {error}" if file not in str(error) else str(error), err=True)
+            line = " ".join(str(error).split())
+            click.echo(line if Path(file).name in line else f"{file}: {line}", err=True)
             failures += 1
             continue
         click.echo("\n  ".join([file, *lines]))
@@ -47,6 +53,7 @@ def command(files: tuple[str, ...], settings: tuple[tuple[str, Any], ...]) -> No
 
 def describe(thing: Any) -> Iterator[str]:
     """What was read, line by line."""
+    from gempy_gan.constraints import Constraints
     from gempy_gan.ensemble import Ensemble
     from gempy_gan.seismic import SeismicCube
     from gempy_gan.wells import WellLog
@@ -57,6 +64,8 @@ def describe(thing: Any) -> Iterator[str]:
         yield from _seismic(thing)
     elif isinstance(thing, Ensemble):
         yield from _ensemble(thing)
+    elif isinstance(thing, Constraints):
+        yield from _constraints(thing)
     elif hasattr(thing, "columns"):
         yield from _table(thing)
     else:
@@ -68,7 +77,7 @@ def _well(well: WellLog) -> Iterator[str]:
     depth = well.curves.index
     yield f"well {well.name}: {len(depth)} samples" + (f", {depth[0]:g} to {depth[-1]:g} m measured depth" if len(depth) else "")
     if well.trajectory is None:
-        yield "position unknown: give its head (xy, kb) or a deviation survey"
+        yield 'position not read: give xy and kb (as numbers or "header") or a survey'
     else:
         x, y, z = (float(well.trajectory[axis].iloc[0]) for axis in "xyz")
         yield f"head at x {x:.2f}, y {y:.2f}, z {z:.2f} m; {len(well.trajectory)} trajectory stations"
@@ -105,6 +114,23 @@ def _ensemble(ensemble: Ensemble) -> Iterator[str]:
     known = [f"{key} {record[key]}" for key in ("seed", "constraints") if key in record]
     known += [f"{name} {version}" for name, version in record.get("versions", {}).items()]
     yield f"made with {', '.join(known)}" if known else "no provenance"
+
+
+def _constraints(constraints: Constraints) -> Iterator[str]:
+    yield "constraints on a grid"
+    yield from _grid(constraints.grid)
+    for term in constraints.hard:
+        wells = "" if term.wells is None else f" from wells {', '.join(sorted(set(term.wells)))}"
+        yield f"{term.property} at {len(term)} cells{wells}: {_bounds(term.values)}, std {_bounds(term.std)}"
+    for data in constraints.soft:
+        yield f"{data.name}: {len(data)} values, {_bounds(data.values)}, std {_bounds(data.std)}"
+
+
+def _bounds(values: NDArray[np.float64]) -> str:
+    import numpy as np
+
+    low, high = np.nanmin(values), np.nanmax(values)
+    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
 
 
 def _grid(grid: Grid) -> Iterator[str]:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from gempy_gan.cli.guard import resumable
+from gempy_gan.cli.paths import check_free
 from gempy_gan.cli.settings import with_settings
 
 
 @click.command("invert")
 @click.argument("constraints")
-@click.option("-o", "--out", required=True, metavar="STORE", help="The ensemble's store, ending in .zarr.")
+@click.option("-o", "--out", required=True, metavar="STORE", help="Where the ensemble goes, ending in .zarr.")
 @click.option("--prior", required=True, metavar="NAME", help="The prior; 'gempy-gan plugins' lists them.")
 @click.option("--strategy", metavar="NAME", help="The inversion strategy. Default: the one recommended for the prior.")
-@click.option("-n", "--number", default=100, show_default=True, type=click.IntRange(min=1), help="Number of realizations.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed, the same realizations.")
-@click.option("--resume", is_flag=True, help="Continue a store that an interrupted run with the same options left.")
+@click.option(
+    "-n", "--number", default=100, show_default=True, type=click.IntRange(min=1), metavar="N", help="Number of realizations."
+)
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N", help="The same seed, the same realizations."
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Realizations drawn, and kept, at once: less memory, less lost by Ctrl-C.",
+)
+@click.option("--resume", is_flag=True, help="Continue where an interrupted run with the same options stopped.")
 @with_settings
 def command(
     constraints: str,
@@ -25,32 +38,36 @@ def command(
     strategy: str | None,
     number: int,
     seed: int,
+    batch: int | None,
     resume: bool,
     settings: tuple[tuple[str, Any], ...],
 ) -> None:
-    """Sample the posterior given CONSTRAINTS.
+    """Draw realizations of a prior that honour CONSTRAINTS.
 
     CONSTRAINTS is a file that 'gempy-gan constrain' wrote.
 
     --set goes to the prior or the strategy, whichever has an option of that name; --set prior.NAME=VALUE and
-    --set strategy.NAME=VALUE say which.
+    --set strategy.NAME=VALUE say which. A prior's mean=wells, mean=layers, std=wells and quantiles=wells take what the wells
+    say.
     """
     if not out.rstrip("/").endswith(".zarr"):
         raise click.UsageError(f"The store {out!r} must end in .zarr; 'gempy-gan export' writes the other formats.")
+    if not resume:
+        check_free(out, "Continue an interrupted run with --resume, remove it, or choose another --out.")
     from gempy_gan.plugins import get_strategy, registry
 
     built = registry().get("priors", prior)
     chosen = registry().get("strategies", strategy or built.load().recommended)
     of_prior, of_strategy = assign(settings, {"prior": built.load(), "strategy": chosen.load()})
     from gempy_gan.cli.bar import progress_bar
-    from gempy_gan.inversion import invert, prior_for
+    from gempy_gan.inversion import invert
     from gempy_gan.observations import read_constraints
+    from gempy_gan.workflow import prior_from
 
     known = read_constraints(constraints)
-    with progress_bar():
-        ensemble = invert(
-            prior_for(prior, known.grid, **of_prior), known, get_strategy(chosen.name, **of_strategy), number, seed, out, resume
-        )
+    model, how = prior_from(prior, known, **of_prior), get_strategy(chosen.name, **of_strategy)
+    with resumable(Path(out), number), progress_bar():
+        ensemble = invert(model, known, how, number, seed, out, resume, batch)
     click.echo(f"{out}: {len(ensemble)} realizations of {', '.join(p.name for p in ensemble.properties)}")
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gempy_gan.cli.paths import check_free
 from gempy_gan.cli.settings import with_settings
 
 if TYPE_CHECKING:
@@ -14,17 +15,17 @@ if TYPE_CHECKING:
 
 @click.command("sample")
 @click.argument("prior")
+@click.option("-o", "--out", required=True, metavar="FILE", help="Where they go; the ending decides the format: .zarr, .nc, ...")
 @click.option(
-    "-o", "--out", required=True, metavar="FILE", help="Where to write; the ending decides the format (.zarr, .nc, ...)."
+    "-n", "--number", default=20, show_default=True, type=click.IntRange(min=1), metavar="N", help="Number of realizations."
 )
-@click.option("-n", "--number", default=20, show_default=True, type=click.IntRange(min=1), help="Number of realizations.")
 @click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed gives the same realizations."
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="N", help="The same seed, the same realizations."
 )
-@click.option("--grid", "like", metavar="FILE", help="Take the grid of this ensemble.")
-@click.option("--extent", nargs=6, type=float, metavar="X0 X1 Y0 Y1 Z0 Z1", help="Or a box in metres, z up,")
-@click.option("--resolution", nargs=3, type=click.IntRange(min=1), metavar="NX NY NZ", help="its number of cells")
-@click.option("--rotation", default=0.0, help="and its degrees anticlockwise about (X0, Y0).")
+@click.option("--grid", "like", metavar="FILE", help="Take the grid of this ensemble, or of these constraints.")
+@click.option("--extent", nargs=6, type=float, metavar="X0 X1 Y0 Y1 Z0 Z1", help="Or a box: its bounds in metres, z up.")
+@click.option("--resolution", nargs=3, type=click.IntRange(min=1), metavar="NX NY NZ", help="The box's number of cells.")
+@click.option("--rotation", default=0.0, metavar="DEGREES", help="The box's rotation, anticlockwise about (X0, Y0).")
 @with_settings
 def command(
     prior: str,
@@ -37,11 +38,15 @@ def command(
     rotation: float,
     settings: tuple[tuple[str, Any], ...],
 ) -> None:
-    """Draw unconditional realizations of PRIOR."""
+    """Draw realizations of PRIOR without any data.
+
+    --set goes to the prior.
+    """
     from gempy_gan.plugins import for_path, registry
 
     registry().get("priors", prior)  # a wrong name or ending is found before anything is computed
     for_path("formats", out)
+    check_free(out)
     if bool(like) == bool(extent and resolution):
         raise click.UsageError("On which grid? Give --grid FILE, or --extent and --resolution.")
     from gempy_gan.cli.bar import progress_bar
@@ -56,7 +61,7 @@ def command(
 
 
 def _grid(like: str | None, extent: Any, resolution: Any, rotation: float) -> Grid:
-    from gempy_gan.files import read_ensemble
+    from gempy_gan.cli.paths import read_grid
     from gempy_gan.grid import Grid
 
-    return read_ensemble(like).grid if like else Grid(extent, resolution, rotation)
+    return read_grid(like) if like else Grid(extent, resolution, rotation)

@@ -43,5 +43,10 @@ class Setting(click.ParamType[tuple[str, Any]]):
 
 
 with_settings = click.option(
-    "--set", "settings", multiple=True, type=Setting(), metavar="NAME=VALUE", help="Set an option by name; may be repeated."
+    "--set",
+    "settings",
+    multiple=True,
+    type=Setting(),
+    metavar="NAME=VALUE",
+    help="Set an option by its name, the value as in TOML; may be repeated.",
 )
