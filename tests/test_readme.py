@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gempy_gan import demo
-from gempy_gan.registry import KINDS  # noqa: I001
 from gempy_gan.plugins import BUILT_IN, registry
+from gempy_gan.registry import KINDS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,11 +20,11 @@ def test_the_example_runs_on_what_the_demo_wrote(tmp_path, monkeypatch):
     truth = demo._truth(grid, 0)
     demo._write_wells(tmp_path / "demo", grid, truth, 0)
     demo._write_seismic(tmp_path / "demo", grid, truth, 0)
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "README.md", "exec"), {})  # noqa: S102  # the README's own code
-    (shown,) = re.findall(r"```text\n(.*?)```", README, re.S)
+    (shown,) = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
     labels = [line.split()[0] for line in shown.splitlines() if line.strip()]
     assert [label for label in labels if label not in printed.getvalue()] == []
     assert (tmp_path / "out" / "reservoir.grdecl").is_file()
