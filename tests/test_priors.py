@@ -234,7 +234,7 @@ def test_images_that_do_not_fit_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(GempyGanError, match="holds no file of a known grid format"):
         EmpiricalPrior(tmp_path / "empty")
-    with pytest.raises(GempyGanError, match="do not exist. Check the path"):
+    with pytest.raises(GempyGanError, match=r"do not exist\. Check the path"):
         EmpiricalPrior(tmp_path / "none.nc")
     with pytest.raises(FormatError, match="Known endings"):
         EmpiricalPrior(tmp_path / "image.png")

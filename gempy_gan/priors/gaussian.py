@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TOLERANCE = 1e-3  # largest error of the sampled correlation at any lag inside the box
+BATCH = 2**20  # latents that are decoded at once, which still fit into a processor's cache
 LARGEST_EMBEDDING = 2**26  # cells; one realization of it takes 0.25 GiB in single precision
 
 
@@ -105,11 +106,12 @@ class GaussianPrior(LatentPrior):
         return score if self.quantiles is None else _anamorphosis(score, self.quantiles.to(z), self._slopes.to(z))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw n independent fields, one after the other, so that memory is needed for one embedding only."""
-        values = torch.empty((n, 1, *self.shape))
+        """Draw n independent fields; the first of them do not depend on n."""
+        values, batch = torch.empty((n, 1, *self.shape)), max(1, BATCH // math.prod(self.latent_shape))
         with torch.no_grad():
-            for k in range(n):
-                values[k] = self.decode(torch.randn((1, *self.latent_shape), generator=generator))[0]
+            for start in range(0, n, batch):
+                noise = [torch.randn(self.latent_shape, generator=generator) for _ in range(min(batch, n - start))]
+                values[start : start + batch] = self.decode(torch.stack(noise))
         return values
 
     def covariance_at(self, lag: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gempy_gan import progress
-from gempy_gan.strategies.misfit import Minimum, objective, per_row
+from gempy_gan.strategies.misfit import Minimum, check_finite, objective, per_row
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +28,7 @@ def lbfgs(misfit: Misfit, anchor: Tensor, start: Tensor, weight: float, steps: i
     slope = _slope(misfit, anchor, weight)
     z = start
     value, gradient = slope(z)
+    check_finite(value)
     target = weight * tolerance**2 * len(misfit.likelihood.observed)
     history: list[tuple[Tensor, Tensor]] = []
     stuck = torch.zeros(len(z), dtype=torch.bool, device=z.device)
@@ -61,6 +62,7 @@ def adam(misfit: Misfit, anchor: Tensor, start: Tensor, weight: float, steps: in
         optimizer.step()
         schedule.step()
     value, gradient = slope(z)
+    check_finite(value)
     return Minimum(z, value, _square(gradient) <= weight * tolerance**2 * len(misfit.likelihood.observed), steps)
 
 

@@ -13,6 +13,7 @@ from gempy_gan import progress
 from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.prior import LatentPrior, Prior
 from gempy_gan.strategies.localization import by_correlation, by_distance
+from gempy_gan.strategies.misfit import check_finite
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def update(state: Tensor, residual: Tensor, alpha: float, generator: torch.Gener
         step: Tensor = (right @ left.T) @ x
         return state + step.reshape(state.shape)
     moved = torch.empty_like(flat)
-    width = max(1, BLOCK // residual.shape[1])
+    width = max(1, BLOCK // max(1, residual.shape[1]))
     for start in range(0, flat.shape[1], width):
         block = slice(start, start + width)
         gain = (x[:, block].T @ left) * taper.cross(block, x[:, block], s)
@@ -163,8 +164,7 @@ def _solve(matrix: Tensor, alpha: float, right: Tensor) -> Tensor:
 
 def _residuals(likelihood: LikelihoodLike, decode: Callable[[Tensor], Tensor], state: Tensor) -> Tensor:
     residual = torch.cat([likelihood.residual(decode(part)) for part in _parts(state)])
-    if not residual.isfinite().all():
-        raise GempyGanError("The data predicted from a realization are not finite. Check the forward operator.")
+    check_finite(residual)
     return residual
 
 

@@ -34,7 +34,7 @@ def gauss_newton(misfit: Misfit, anchor: Tensor, start: Tensor, weight: float, s
     z, at = start, misfit.linearize(start)
     gap = tolerance**2 * at.residual.shape[1]
     dual, stuck = torch.zeros_like(at.residual), torch.zeros(len(z), dtype=torch.bool, device=z.device)
-    value, forcing = objective(at.residual, z, anchor, weight), torch.full_like(at.residual[:, 0], FORCING)
+    value, forcing = objective(at.residual, z, anchor, weight), at.residual.new_full((len(z),), FORCING)
     shared = _Shared.of(at, weight)
     for step in range(steps + 1):
         progress.report("Gauss-Newton", step, steps)

@@ -102,8 +102,11 @@ def _lower(a: Minimum, b: Minimum) -> Minimum:
 
 
 def _trapped(chi2: Tensor, data: int) -> int:
-    """How many draws fit the data worse, by more than six standard deviations of chi-square, than the median draw does."""
-    return int((chi2 > chi2.median() + 6 * (2 / max(data, 1)) ** 0.5).sum()) if data else 0
+    """How many draws fit the data much worse than the median draw does.
+
+    That is by six standard deviations of the cube root of a mean of `data` squares, which is nearly normal (Wilson & Hilferty).
+    """
+    return int((chi2 > chi2.median() * (1 + 6 * (2 / (9 * data)) ** 0.5) ** 3).sum()) if data else 0
 
 
 def _warn(n: int, unconverged: int, trapped: int, steps: int) -> None:

@@ -33,10 +33,7 @@ class Misfit:
     def linearize(self, z: Tensor) -> Linearization:
         """Residuals at z, and the products with their Jacobian A (one A per realization) and its transpose."""
         residual, backward = _vjp(self, z)
-        if not residual.isfinite().all():
-            raise GempyGanError(
-                "The data predicted from a realization are not finite. Expected numbers: check the forward operator."
-            )
+        check_finite(residual)
         # A w is the transpose of v -> A' v: half the work of forward-mode differentiation, which repeats the forward run
         _, forward = _vjp(backward, torch.zeros_like(residual))
         return Linearization(residual.detach(), lambda v: backward(v).detach(), lambda w: forward(w).detach())
@@ -59,6 +56,12 @@ class Minimum:
     objective: Tensor
     converged: Tensor
     steps: int
+
+
+def check_finite(found: Tensor) -> None:
+    """Raise GempyGanError when residuals, or what is computed from them, are not finite."""
+    if not found.isfinite().all():
+        raise GempyGanError("The data predicted from a realization are not finite. Expected numbers: check the forward operator.")
 
 
 def objective(residual: Tensor, z: Tensor, anchor: Tensor, weight: float) -> Tensor:

@@ -78,15 +78,17 @@ def laplace_reference(misfit: Misfit, rank: int, generator: torch.Generator) -> 
     values, vectors = _leading(misfit, mode, rank, generator)
     keep = values > SMALLEST
     values, vectors = values[keep], vectors[:, keep]
-    pulled = [_linear(misfit, mode, part).pull(part).flatten(1) for part in _parts(vectors.T.contiguous(), mode)]
+    pulled = [_linear(misfit, mode, part).pull(part).flatten(1) for part in _parts(vectors.T.contiguous(), mode) if len(part)]
     directions = torch.cat([torch.zeros((0, mode.numel())), *pulled]) / values.sqrt()[:, None]
     # proposals are reversible only if the directions are orthonormal to rounding, whatever the accuracy of the eigenvectors
     return Reference(mode.flatten(), values, torch.linalg.qr(directions.T)[0].T.contiguous())
 
 
 def _leading(misfit: Misfit, z: Tensor, rank: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Leading eigenvalues (r,) and eigenvectors (d, r) of A A' at the latent z (1, ...)."""
+    """Leading eigenvalues (r,) and eigenvectors (d, r) of A A' at the latent z (1, ...), rising."""
     d = len(misfit.likelihood.observed)
+    if not d:
+        return torch.zeros(0), torch.zeros((0, 0))
     probes = torch.eye(d)
     if rank < d:
         probes = torch.linalg.qr(torch.randn((d, rank), generator=generator))[0].T.contiguous()
@@ -101,8 +103,10 @@ def _leading(misfit: Misfit, z: Tensor, rank: int, generator: torch.Generator) -
     factor, failed = torch.linalg.cholesky_ex((gram + gram.T) / 2)
     if failed:
         raise GempyGanError("The data's sensitivities to the latents cannot be factored. Expected a smooth forward operator.")
-    vectors, singular, _ = torch.linalg.svd(torch.linalg.solve_triangular(factor, image, upper=False).T, full_matrices=False)
-    return (singular.square() - shift).clamp(min=0).float(), vectors.float()
+    solved = torch.linalg.solve_triangular(factor, image, upper=False)
+    values, rotation = torch.linalg.eigh(solved @ solved.T)
+    vectors = solved.T @ rotation / values.clamp(min=shift).sqrt()
+    return (values - shift).clamp(min=0).float(), vectors.float()
 
 
 def _linear(misfit: Misfit, z: Tensor, part: Tensor) -> Linearization:
