@@ -136,3 +136,12 @@ def test_a_section_shows_detail_at_the_withheld_well():
     assert wrong["correlation_100m"] < -0.2
     assert right["crps"] < wrong["crps"]
     assert 0.65 < right["coverage80"] < 0.95
+
+
+def test_the_tutorial_ties_the_well_and_draws_the_wavelet(tmp_path, monkeypatch, capsys):
+    import runpy
+
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(Path(__file__).parents[1] / "tutorials" / "pilot_f3_tie.py"))
+    assert "inline, crossline [362, 336]" in capsys.readouterr().out
+    assert (tmp_path / "f3_tie.png").stat().st_size > 10_000
