@@ -332,7 +332,7 @@ def test_every_built_in_format_keeps_the_contract(name, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "options", "tolerance"),
-    [("rejection", {"proposals": 100_000}, 0.1), ("latent", {}, 0.1), ("pcn", {}, 0.15), ("esmda", {}, 0.15)],
+    [("rejection", {"proposals": 100_000}, 0.1), ("latent", {}, 0.1), ("pcn", {}, 0.15), ("esmda", {"members": 512}, 0.15)],
 )
 def test_every_built_in_strategy_keeps_the_contract(name, options, tolerance):
     check_strategy(gg.get_strategy(name, **options), tolerance=tolerance)

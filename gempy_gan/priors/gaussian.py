@@ -106,7 +106,7 @@ class GaussianPrior(LatentPrior):
         return score if self.quantiles is None else _anamorphosis(score, self.quantiles.to(z), self._slopes.to(z))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw n independent fields; the first of them do not depend on n."""
+        """Draw n independent fields; the first of them do not depend on n (to rounding)."""
         values, batch = torch.empty((n, 1, *self.shape)), max(1, BATCH // math.prod(self.latent_shape))
         with torch.no_grad():
             for start in range(0, n, batch):
