@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from gempy_gan.ensemble import Ensemble
-from gempy_gan.errors import GempyGanError, GridError
+from gempy_gan.errors import FormatError, GempyGanError, GridError
 from gempy_gan.plugins import for_path, registry
 from gempy_gan.properties import Property, as_property
 
@@ -81,7 +81,7 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir() and registry().for_path("formats", path) is None:
         files = [file for file in sorted(path.iterdir()) if registry().for_path("formats", file) is not None]
         if not files:
-            raise GempyGanError(f"The folder {path} holds no file of a known grid format. Give a folder of training images.")
+            raise FormatError(f"The folder {path} holds no file of a known grid format. Give a folder of training images.")
         return files
     return [path]
 
@@ -89,7 +89,7 @@ def _files(path: Path) -> list[Path]:
 def _read(path: Path) -> Ensemble:
     module = for_path("formats", path).load()
     if not path.exists():
-        raise GempyGanError(f"The training images {path} do not exist. Check the path.")
+        raise FormatError(f"The training images {path} do not exist. Check the path.")
     ensemble: Ensemble = module.read(path)
     return ensemble
 

@@ -79,7 +79,6 @@ class ESMDA(Strategy):
         latent = prior if isinstance(prior, LatentPrior) else None
         decode = _itself if latent is None else latent.decode
         misfits: list[float] = []
-        informed: list[float] = []
         with torch.no_grad():
             state = (
                 prior.sample(size, generator)
@@ -89,19 +88,20 @@ class ESMDA(Strategy):
             taper = self._taper(prior, likelihood, size)
             for alpha in progress.track(self.inflations, "ES-MDA", self.assimilations):
                 residual = _residuals(likelihood, decode, state)
-                misfits.append(float(residual.square().mean()))
-                informed.append(_informed(residual))
+                if not misfits:
+                    informed = _informed(residual)
+                misfits.append(_chi2(residual))
                 state = update(state, residual, alpha, generator, taper)
             values = torch.cat([decode(part) for part in _parts(state[:n])])
-            misfits.append(float(likelihood.residual(values).square().mean()))
-        if taper is None and informed[0] > SHARE * size:
+            misfits.append(_chi2(likelihood.residual(values)))
+        if taper is None and informed > SHARE * size:
             warnings.warn(
-                f"The data inform about {informed[0]:.0f} directions or more and the ensemble has {size} members: without "
-                f"localization its spread comes out too small. Raise members above {informed[0] / SHARE:.0f}, or localize.",
+                f"The data inform about {informed:.0f} directions or more and the ensemble has {size} members: without "
+                f"localization its spread comes out too small. Raise members above {informed / SHARE:.0f}, or localize.",
                 GempyGanWarning,
                 stacklevel=2,
             )
-        trace = {"members": size, "chi2": misfits, "informed_directions": informed[0]}
+        trace = {"members": size, "chi2": misfits, "informed_directions": informed}
         return Draws(values, state[:n] if latent is not None else None, trace=trace)
 
     def _taper(self, prior: Prior, likelihood: LikelihoodLike, members: int) -> Taper | None:
@@ -170,6 +170,10 @@ def _residuals(likelihood: LikelihoodLike, decode: Callable[[Tensor], Tensor], s
 
 def _parts(state: Tensor) -> tuple[Tensor, ...]:
     return torch.split(state, max(1, BATCH // state[0].numel()))
+
+
+def _chi2(residual: Tensor) -> float:
+    return float(residual.square().mean()) if residual.numel() else 0.0
 
 
 def _informed(residual: Tensor) -> float:

@@ -71,7 +71,7 @@ class Latent(Strategy):
                 other = torch.randn(anchor.shape, generator=generator)
                 found = _lower(found, self._minimise(misfit, anchor, other))
             values = prior.decode(found.z)
-            chi2 = likelihood.residual(values).square().mean(dim=1) if noise.shape[1] else torch.zeros(n)
+            chi2 = likelihood.residual(values).square().mean(dim=1)
         unconverged, trapped = int((~found.converged).sum()), _trapped(chi2, noise.shape[1])
         _warn(n, unconverged, trapped, found.steps)
         trace = {
@@ -106,7 +106,7 @@ def _trapped(chi2: Tensor, data: int) -> int:
 
     That is by six standard deviations of the cube root of a mean of `data` squares, which is nearly normal (Wilson & Hilferty).
     """
-    return int((chi2 > chi2.median() * (1 + 6 * (2 / (9 * data)) ** 0.5) ** 3).sum()) if data else 0
+    return int((chi2 > chi2.median() * (1 + 6 * (2 / (9 * data)) ** 0.5) ** 3).sum())
 
 
 def _warn(n: int, unconverged: int, trapped: int, steps: int) -> None:
