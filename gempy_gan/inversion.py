@@ -7,7 +7,10 @@ import hashlib
 import inspect
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,7 @@ from gempy_gan.constraints import Constraints, SoftData
 from gempy_gan.ensemble import Ensemble, plain
 from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import Grid
+from gempy_gan.plain_torch import plain_torch
 from gempy_gan.plugins import get_prior, get_strategy, registry
 
 if TYPE_CHECKING:
@@ -56,32 +60,33 @@ def invert(
     Raises GridError, PluginError or GempyGanError, before anything is computed, when prior, constraints, strategy and batch do
     not fit together; GempyGanError when the store belongs to another run.
     """
-    import torch
-
     from gempy_gan.likelihood import Likelihood
 
     _check_number(n)
     prior = prior_given(prior, constraints) if isinstance(prior, str) else prior
     chosen = get_strategy(strategy or prior.recommended) if strategy is None or isinstance(strategy, str) else strategy
     chosen.check(prior)
-    likelihood = Likelihood.of(constraints, prior)
+    with plain_torch():
+        likelihood = Likelihood.of(constraints, prior)
     sizes = batches(n, int(np.prod(prior.shape)), chosen.coupled, batch)
     record = {**provenance(prior, chosen, constraints, n, seed), "batch": sizes[0]}
     kept = None if store is None else _open(Path(store), resume, constraints.grid, prior.properties, record)
     finished = _finished(kept, sizes)
     made: list[Draws] = []
+    complaints = _Complaints(len(sizes))
     try:
         for k, size in enumerate(sizes):
             progress.report("realizations", sum(sizes[:k]), n)
             if k < finished:
                 continue
-            with torch.enable_grad():  # GemPy's torch engine switches gradients off for the whole process
+            with plain_torch(), complaints.of_batch(k):
                 draws = chosen.sample(prior, likelihood, size, _generator(seed, k))
             if kept is None:
                 made.append(draws)
             else:
                 kept.append(_numpy(draws.values), dict(draws.trace), _weights(draws))
         progress.report("realizations", n, n)
+        complaints.sum_up()
     except BaseException:
         if kept is not None:
             _remove_if_empty(kept.path)
@@ -99,7 +104,8 @@ def sample(prior: Prior | str, grid: Grid, n: int = 100, seed: int = 0) -> Ensem
     sizes, values = batches(n, grid.size, coupled=False), []
     for k, size in enumerate(sizes):
         progress.report("unconditional realizations", sum(sizes[:k]), n)
-        values.append(_numpy(prior.sample(size, _generator(seed, k))))
+        with plain_torch():
+            values.append(_numpy(prior.sample(size, _generator(seed, k))))
     progress.report("unconditional realizations", n, n)
     record = {"prior": describe_prior(prior), "n": n, "seed": seed, "versions": versions()}
     return Ensemble.from_values(grid, prior.properties, np.concatenate(values), record)
@@ -177,6 +183,35 @@ def versions() -> dict[str, str]:
 def _check_number(n: int) -> None:
     if n < 1:
         raise GempyGanError(f"n = {n} realizations were asked for. Expected at least 1.")
+
+
+class _Complaints:
+    """Warnings of a strategy: told when the first batch gives them, not again for each batch, and counted at the end."""
+
+    def __init__(self, batches: int) -> None:
+        self.batches = batches
+        self.first: dict[tuple[str, int], warnings.WarningMessage] = {}
+        self.count: Counter[tuple[str, int]] = Counter()
+
+    @contextmanager
+    def of_batch(self, k: int) -> Iterator[None]:
+        """Take the warnings of the block."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+        found = {(w.filename, w.lineno): w for w in reversed(caught)}
+        self.count.update(found.keys())
+        for place in found.keys() - self.first.keys():
+            self.first[place] = w = found[place]
+            batch = f"Batch {k + 1} of {self.batches}: " if self.batches > 1 else ""
+            warnings.warn(f"{batch}{w.message}", w.category, stacklevel=4)
+
+    def sum_up(self) -> None:
+        """Say how many batches gave a warning that more than one gave."""
+        for place, w in self.first.items():
+            if self.count[place] > 1:
+                line = f"{self.count[place]} of {self.batches} batches warned like the first: {w.message}"
+                warnings.warn(line, w.category, stacklevel=3)
 
 
 def _open(path: Path, resume: bool, grid: Grid, properties: Sequence[Property], record: Mapping[str, Any]) -> EnsembleStore:

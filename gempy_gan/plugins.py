@@ -18,6 +18,7 @@ import pluggy
 
 from gempy_gan import defaults, hookspecs
 from gempy_gan.errors import FormatError, GempyGanError, GempyGanWarning, PluginError
+from gempy_gan.plain_torch import plain_torch
 from gempy_gan.registry import BUILT_IN, KINDS, Entry, Kind, Registry, checked, did_you_mean
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def get_prior(name: str, **options: Any) -> Prior:
 
     Raises PluginError for an unknown name, GempyGanError for options that it does not take.
     """
-    prior: Prior = _build("priors", name, options)
+    with plain_torch():
+        prior: Prior = _build("priors", name, options)
     return prior
 
 

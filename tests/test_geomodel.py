@@ -115,22 +115,52 @@ def test_model_is_left_as_it_was(folded):
     np.testing.assert_array_equal(folded.solutions.raw_arrays.dense_ids, ids)
 
 
-def test_torch_engine_is_set_back_as_it_was(folded):
+@pytest.fixture
+def torch_engine():
+    """GemPy's torch engine, which replaces functions of torch; torch is put back afterwards."""
     import torch
     from gempy_engine.config import AvailableBackends
     from gempy_engine.core.backend_tensor import BackendTensor
 
+    before = dict(vars(torch))
     models.quietly(BackendTensor.change_backend_gempy, AvailableBackends.PYTORCH, dtype="float32")
-    try:
-        torch.set_grad_enabled(True)
-        grid = from_gempy(folded, "Reservoir", resolution=(10, 4, 20), extent=models.EXTENT)
-        check_cells(grid, models.unit_of_fold, 2)
-        assert BackendTensor.engine_backend == AvailableBackends.PYTORCH
-        assert BackendTensor.dtype == "float32"
-        assert torch.is_grad_enabled()
-    finally:
-        models.quietly(BackendTensor.change_backend_gempy, AvailableBackends.numpy)
-        torch.set_grad_enabled(True)
+    yield BackendTensor
+    models.quietly(BackendTensor.change_backend_gempy, AvailableBackends.numpy)
+    torch.set_grad_enabled(True)
+    for name, value in before.items():
+        setattr(torch, name, value)
+
+
+def test_torch_engine_is_set_back_as_it_was(folded, torch_engine):
+    import torch
+    from gempy_engine.config import AvailableBackends
+
+    torch.set_grad_enabled(True)
+    grid = from_gempy(folded, "Reservoir", resolution=(10, 4, 20), extent=models.EXTENT)
+    check_cells(grid, models.unit_of_fold, 2)
+    assert torch_engine.engine_backend == AvailableBackends.PYTORCH
+    assert torch_engine.dtype == "float32"
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.usefixtures("torch_engine")
+def test_inversion_beside_the_torch_engine():
+    import torch
+
+    from gempy_gan.constraints import Constraints, HardData
+    from gempy_gan.inversion import invert, sample
+    from gempy_gan.plain_torch import plain_torch
+
+    replaced = torch.zeros
+    with pytest.raises(TypeError):
+        torch.zeros(1, 2, 3, 4)
+    with plain_torch():
+        assert torch.zeros(1, 2, 3, 4).shape == (1, 2, 3, 4)
+    grid = Grid((0, 80, 0, 60, -8, 0), (8, 6, 4))
+    known = Constraints(grid, HardData([[1, 1, 0]], [1.0], 0.05, "porosity"))
+    assert abs(invert("gaussian", known, n=4).values[:, 0, 1, 1, 0].mean() - 1) < 0.2
+    assert len(sample("gaussian", grid, n=2)) == 2
+    assert torch.zeros is replaced
 
 
 def test_octree_model_is_evaluated_densely():
