@@ -20,7 +20,9 @@ def gempy_gan_register_strategies(register: Register) -> None:
     """Strategies that are tested against exact posteriors."""
     register("rejection", "gempy_gan.strategies.rejection:Rejection", "importance sampling from the prior, resampled")
     register("latent", "gempy_gan.strategies.latent:Latent", "latent optimization as randomized maximum likelihood")
-    register("esmda", "gempy_gan.strategies.esmda:ESMDA", "ensemble smoother with multiple data assimilation, localized on request")
+    register(
+        "esmda", "gempy_gan.strategies.esmda:ESMDA", "ensemble smoother with multiple data assimilation, localized on request"
+    )
     register("pcn", "gempy_gan.strategies.pcn:PCN", "preconditioned Crank-Nicolson Markov chains in latent space")
 
 

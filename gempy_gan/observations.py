@@ -32,7 +32,10 @@ def write_constraints(constraints: Constraints, path: str | os.PathLike[str]) ->
     groups |= {f"/hard_{k}": _hard_dataset(term) for k, term in enumerate(constraints.hard)}
     groups |= {f"/soft_{k}": _soft_dataset(term) for k, term in enumerate(constraints.soft)}
     with staged(Path(path)) as file:
-        xr.DataTree.from_dict(groups).to_netcdf(file, engine="netcdf4")
+        try:
+            xr.DataTree.from_dict(groups).to_netcdf(file, engine="netcdf4")
+        except RuntimeError as error:  # how the HDF5 library reports a disk that refuses
+            raise OSError(f"{error} (is the disk full?)") from error
     return Path(path)
 
 

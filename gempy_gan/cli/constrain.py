@@ -20,6 +20,7 @@ def command(study: str, out: str, withheld: str | None) -> None:
     STUDY is a TOML file, as for 'gempy-gan run'. What is written is what 'gempy-gan invert' takes.
     """
     from gempy_gan.cli.bar import progress_bar
+    from gempy_gan.cli.guard import import_torch
     from gempy_gan.study import load_study
 
     plan = load_study(study)
@@ -28,6 +29,7 @@ def command(study: str, out: str, withheld: str | None) -> None:
         raise click.UsageError("The study holds wells out. Say where their data go: --held-out FILE.")
     if withheld is not None and not held_out:
         raise click.UsageError("--held-out was given, and the study holds no well out. Leave it away, or name wells in held_out.")
+    import_torch()
     from gempy_gan.observations import write_constraints
     from gempy_gan.workflow import constrain
 

@@ -23,7 +23,9 @@ def command(out: str, number: int, seed: int, overwrite: bool) -> None:
     diagnosis, pictures and exports.
     """
     from gempy_gan.cli.bar import progress_bar
-    from gempy_gan.cli.guard import resumable
+    from gempy_gan.cli.guard import import_torch, resumable
+
+    import_torch()
     from gempy_gan.demo import run_demo
 
     folder = Path(out)

@@ -19,7 +19,10 @@ def command(ensemble: str, constraints: str, withheld: str | None, baseline: str
     """
     import json
 
+    from gempy_gan.cli.guard import import_torch
     from gempy_gan.cli.paths import read_ensemble
+
+    import_torch()
     from gempy_gan.diagnostics import diagnose
     from gempy_gan.observations import read_constraints
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +28,20 @@ class Interrupted(Failure):
     """Ctrl-C, with the exit code that shells give it."""
 
     exit_code = 130
+
+
+def import_torch() -> None:
+    """Import torch, and let Ctrl-C wait for it: an interrupted import aborts the process, with lines that help nobody."""
+    pressed: list[int] = []
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number)) if on_main_thread else None
+    try:
+        import torch  # noqa: F401
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gempy_gan.cli.guard import resumable
+from gempy_gan.cli.guard import import_torch, resumable
 from gempy_gan.cli.paths import check_free
 from gempy_gan.cli.settings import with_settings
 
@@ -57,6 +57,9 @@ def command(
     from gempy_gan.plugins import get_strategy, registry
 
     built = registry().get("priors", prior)
+    if strategy is not None:
+        registry().get("strategies", strategy)  # a misspelt name is found before anything slow
+    import_torch()
     chosen = registry().get("strategies", strategy or built.load().recommended)
     of_prior, of_strategy = assign(settings, {"prior": built.load(), "strategy": chosen.load()})
     from gempy_gan.cli.bar import progress_bar

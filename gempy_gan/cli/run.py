@@ -15,10 +15,11 @@ def command(study: str, out: str | None, resume: bool) -> None:
     From well and seismic files to constraints, ensemble, diagnosis, exports and pictures.
     """
     from gempy_gan.cli.bar import progress_bar
-    from gempy_gan.cli.guard import resumable
+    from gempy_gan.cli.guard import import_torch, resumable
     from gempy_gan.study import load_study
 
     plan = load_study(study, out)
+    import_torch()
     from gempy_gan.workflow import run
 
     with resumable(plan.out / "ensemble.zarr", plan.n), progress_bar():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gempy_gan.cli.guard import import_torch
 from gempy_gan.cli.paths import check_free
 from gempy_gan.cli.settings import with_settings
 
@@ -49,6 +50,7 @@ def command(
     check_free(out)
     if bool(like) == bool(extent and resolution):
         raise click.UsageError("On which grid? Give --grid FILE, or --extent and --resolution.")
+    import_torch()
     from gempy_gan.cli.bar import progress_bar
     from gempy_gan.files import write
     from gempy_gan.inversion import prior_for, sample

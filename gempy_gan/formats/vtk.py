@@ -117,7 +117,8 @@ def _save(mesh: Any, path: Path) -> None:
 def _heard(algorithm: Any) -> list[str]:
     """A list that grows with every error of the algorithm, which VTK would otherwise print and forget."""
     errors: list[str] = []
-    algorithm.AddObserver("ErrorEvent", lambda *_: errors.append("refused"))
+    for subject in (algorithm, algorithm.GetExecutive()):
+        subject.AddObserver("ErrorEvent", lambda *_: errors.append("refused"))
     return errors
 
 

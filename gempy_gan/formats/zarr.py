@@ -8,6 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,24 @@ _LOG_WEIGHT: _Metadata = {"data_type": "float64", "fill_value": 0.0, "attributes
 
 
 def write(ensemble: Ensemble, path: Path) -> list[Path]:
-    """Write all realizations into a new store, a block of them at a time. Raises FormatError when the path exists."""
+    """Write all realizations into a new store, a block of them at a time. Raises FormatError when the path exists, OSError
+    when the disk refuses."""
+    try:
+        _write(ensemble, path)
+    except FormatError as error:
+        if isinstance(error.__cause__, OSError):  # here no unfinished store is kept, so that its message would mislead
+            raise OSError(*error.__cause__.args) from error
+        raise
+    return [path]
+
+
+def _write(ensemble: Ensemble, path: Path) -> None:
     store = EnsembleStore.create(path, ensemble.grid, ensemble.properties, ensemble.provenance)
     block = max(1, BLOCK_BYTES // (4 * ensemble.grid.size * len(ensemble.properties)))
     for start in range(0, len(ensemble), block):
         part = ensemble.dataset.isel(realization=slice(start, start + block))
         weights = part["log_weight"].values if "log_weight" in part else None
         store.extend({p.name: part[p.name].values for p in store.properties}, part["realization"].values, weights)
-    return [path]
 
 
 def read(path: Path) -> Ensemble:
@@ -141,9 +152,12 @@ class EnsembleStore:
             self._commit(arrays, trace)
             self._clean = True
         except OSError as error:
-            raise FormatError(
-                f"The store {self.path} was not extended: {error.strerror or error}. It keeps its {len(self)} realizations."
-            ) from error
+            with suppress(OSError):  # what cannot be cleared away now is cleared away by the next call
+                self._clear_remains()
+            kept = (
+                f"It keeps its {len(self)} realizations: make room, then resume" if len(self) else "It holds none yet: make room"
+            )
+            raise FormatError(f"The store {self.path} was not extended: {error.strerror or error}. {kept}.") from error
 
     def _provenance(self) -> dict[str, Any]:
         return dict(json.loads(self._root["attributes"]["provenance"]))
