@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
     from gempy_gan.formats.zarr import EnsembleStore
+    from gempy_gan.likelihood import Likelihood
     from gempy_gan.prior import Prior
     from gempy_gan.properties import Property
     from gempy_gan.strategy import Draws, Strategy
@@ -60,15 +61,7 @@ def invert(
     Raises GridError, PluginError or GempyGanError, before anything is computed, when prior, constraints, strategy and batch do
     not fit together; GempyGanError when the store belongs to another run.
     """
-    from gempy_gan.likelihood import Likelihood
-
-    _check_number(n)
-    prior = prior_given(prior, constraints) if isinstance(prior, str) else prior
-    chosen = get_strategy(strategy or prior.recommended) if strategy is None or isinstance(strategy, str) else strategy
-    chosen.check(prior)
-    with plain_torch():
-        likelihood = Likelihood.of(constraints, prior)
-    sizes = batches(n, int(np.prod(prior.shape)), chosen.coupled, batch)
+    prior, chosen, likelihood, sizes = prepare(prior, constraints, strategy, n, batch)
     record = {**provenance(prior, chosen, constraints, n, seed), "batch": sizes[0]}
     kept = None if store is None else _open(Path(store), resume, constraints.grid, prior.properties, record)
     finished = _finished(kept, sizes)
@@ -92,6 +85,21 @@ def invert(
             _remove_if_empty(kept.path)
         raise
     return _gathered(made, constraints.grid, prior.properties, record) if kept is None else kept.ensemble()
+
+
+def prepare(
+    prior: Prior | str, constraints: Constraints, strategy: Strategy | str | None = None, n: int = 100, batch: int | None = None
+) -> tuple[Prior, Strategy, Likelihood, list[int]]:
+    """What `invert` works with: prior, strategy, likelihood, and the size of each batch. Raises as it does, before it starts."""
+    from gempy_gan.likelihood import Likelihood
+
+    _check_number(n)
+    prior = prior_given(prior, constraints) if isinstance(prior, str) else prior
+    chosen = get_strategy(strategy or prior.recommended) if strategy is None or isinstance(strategy, str) else strategy
+    chosen.check(prior)
+    with plain_torch():
+        likelihood = Likelihood.of(constraints, prior)
+    return prior, chosen, likelihood, batches(n, int(np.prod(prior.shape)), chosen.coupled, batch)
 
 
 def sample(prior: Prior | str, grid: Grid, n: int = 100, seed: int = 0) -> Ensemble:

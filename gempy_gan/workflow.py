@@ -58,7 +58,7 @@ def run(study: Study, resume: bool = False) -> Result:
     stays, and is whole.
     """
     from gempy_gan.diagnostics import diagnose
-    from gempy_gan.inversion import invert, sample
+    from gempy_gan.inversion import invert, prepare, sample
     from gempy_gan.plugins import get_strategy
 
     folder, store = study.out, study.out / "ensemble.zarr"
@@ -69,6 +69,7 @@ def run(study: Study, resume: bool = False) -> Result:
     strategy = None if study.strategy is None else get_strategy(**study.strategy)
     known, withheld = constrain(study)
     prior = prior_of(study, known)
+    prepare(prior, known, strategy, study.n, study.batch)  # what does not fit is found before anything is written
     files = [] if store.exists() else _write_data(known, withheld, folder)
     ensemble = invert(prior, known, strategy, study.n, study.seed, store, resume, study.batch)
     files = files or _write_data(known, withheld, folder)  # of a resumed run, now that its store is known to belong to it

@@ -149,7 +149,7 @@ def test_a_second_run_keeps_the_first(here):
     remedies = ["--resume", "--out", "remove"]
     refused("run", "study.toml", said=["ensemble.zarr exists already", *remedies])
     change(here, "std = 0.05", "std = 0.06")
-    refused("run", "study.toml", "--resume", said=["belongs to another run: it differs in constraints", "another store"])
+    refused("run", "study.toml", "--resume", said=["belongs to another run: it differs in ", "constraints", "another store"])
     change(here)
     before = tree(here)
     assert call("run", "study.toml", "--resume")[0] == 0
@@ -337,23 +337,23 @@ def interrupted(arguments, store, batch):
 
 
 def test_invert_is_interrupted_and_resumes_to_the_same_bytes(here):
-    command = ["invert", "c.nc", "-o", "x.zarr", "-n", 40, "--batch", 1, *PRIOR]
+    command = ["invert", "c.nc", "-o", "x.zarr", "-n", 25, "--batch", 1, *PRIOR]
     line = interrupted(command, here / "x.zarr", batch=2)
     kept = len(EnsembleStore.open("x.zarr"))
-    assert 2 <= kept < 40
-    assert line == f"Interrupted. {kept} of 40 realizations are kept in x.zarr; continue with --resume.\n"
+    assert 2 <= kept < 25
+    assert line == f"Interrupted. {kept} of 25 realizations are kept in x.zarr; continue with --resume.\n"
     assert np.isfinite(gg.read("x.zarr").values).all()
-    assert call(*command, "--resume")[:2] == (0, "x.zarr: 40 realizations of sand\n")
+    assert call(*command, "--resume")[:2] == (0, "x.zarr: 25 realizations of sand\n")
     assert call("invert", "c.nc", "-o", "y.zarr", *command[4:])[0] == 0
     assert tree(here / "x.zarr") == tree(here / "y.zarr")
 
 
 def test_run_is_interrupted_and_resumes_to_the_same_bytes(here):
-    change(here, "n = 4", "n = 40\nbatch = 1")
+    change(here, "n = 4", "n = 25\nbatch = 1")
     line = interrupted(["run", "study.toml", "--out", "x"], here / "x" / "ensemble.zarr", batch=2)
     kept = len(EnsembleStore.open("x/ensemble.zarr"))
-    assert 2 <= kept < 40
-    assert line == f"Interrupted. {kept} of 40 realizations are kept in x/ensemble.zarr; continue with --resume.\n"
+    assert 2 <= kept < 25
+    assert line == f"Interrupted. {kept} of 25 realizations are kept in x/ensemble.zarr; continue with --resume.\n"
     assert call("run", "study.toml", "--out", "x", "--resume")[0] == 0
     assert call("run", "study.toml", "--out", "y")[0] == 0
     assert tree(here / "x") == tree(here / "y")

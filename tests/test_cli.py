@@ -20,6 +20,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from toy_study import PRIOR, tree, write_study
 
 import gempy_gan as gg
 from gempy_gan.cli import bar, main
@@ -324,6 +325,45 @@ def test_inspect_shows_wells_seismic_tables_and_ensembles(run, ensemble, tmp_pat
     assert "rotated 15 degrees" in stdout
     assert "property facies [1]: 0 = mud, 1 = sand" in stdout
     assert "seed 7" in stdout
+
+
+def test_step_by_step_gives_what_run_gives(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_study(tmp_path)
+    code, stdout, stderr = run("run", "study.toml")
+    assert (code, stderr) == (0, "")
+    whole, _, written = stdout.rpartition("\n\n")
+    assert written.splitlines() == [
+        "Written to out:",
+        *(f"  {name}" for name in ("constraints.nc", "held_out.nc", "ensemble.zarr", "diagnosis.txt", "diagnosis.json")),
+    ]
+    assert run("constrain", "study.toml", "-o", "c.nc", "--held-out", "h.nc") == (
+        0,
+        "c.nc: 20 cells of sand, 195 seismic data\nh.nc: 10 cells of sand\n",
+        "",
+    )
+    assert (tmp_path / "c.nc").read_bytes() == (tmp_path / "out" / "constraints.nc").read_bytes()
+    assert run("invert", "c.nc", "-o", "e.zarr", "-n", 4, *PRIOR) == (0, "e.zarr: 4 realizations of sand\n", "")
+    assert tree(tmp_path / "e.zarr") == tree(tmp_path / "out" / "ensemble.zarr")
+    prior = gg.read("e.zarr").provenance["prior"]["options"]
+    statistics = [f"--set={name}={prior[name]}" for name in ("mean", "std")]
+    assert (
+        run("sample", "gaussian", "-o", "u.nc", "-n", 4, "--grid", "c.nc", *PRIOR[2:4], "--set=property=sand", *statistics)[0]
+        == 0
+    )
+    code, stdout, _ = run("diagnose", "e.zarr", "c.nc", "--held-out", "h.nc", "--baseline", "u.nc")
+    assert (code, stdout.rstrip()) == (0, whole.rstrip())
+
+
+def test_inspect_shows_constraints(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_study(tmp_path)
+    assert run("constrain", "study.toml", "-o", "c.nc", "--held-out", "h.nc")[0] == 0
+    code, stdout, _ = run("inspect", "c.nc")
+    assert code == 0
+    assert "grid 5 x 4 x 10 cells of 25 x 25 x 5 m, 200 of 200 active" in stdout
+    assert re.search(r"sand at 20 cells from wells A-1, A-2: 0\.\d+ to 0\.\d+, std 0\.05\d* to 0\.\d+", stdout)
+    assert re.search(r"seismic: 195 values, -0\.\d+ to 0\.\d+, std 0\.3\n", stdout)
 
 
 def test_inspect_goes_on_after_a_file_that_cannot_be_read(run, tmp_path):

@@ -1,3 +1,4 @@
+import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -6,7 +7,7 @@ import pytest
 import torch
 
 from gempy_gan.constraints import Constraints, HardData, SoftData
-from gempy_gan.errors import GempyGanError, GridError, PluginError
+from gempy_gan.errors import GempyGanError, GempyGanWarning, GridError, PluginError
 from gempy_gan.formats.zarr import EnsembleStore
 from gempy_gan.grid import Grid
 from gempy_gan.inversion import batches, invert, prior_for, sample
@@ -121,6 +122,24 @@ def test_progress_counts_realizations_also_when_resumed(tmp_path, monkeypatch):
 
     assert heard(resume=False) == [(0, 8), (3, 8), (6, 8), (8, 8)]
     assert heard(resume=True)[-1] == (8, 8)
+
+
+def test_a_warning_is_told_once_and_counted():
+    @dataclass
+    class Doubtful(Strategy):
+        def sample(self, prior, likelihood, n, generator):
+            warnings.warn(f"{n} are doubtful.", GempyGanWarning, stacklevel=2)
+            return Draws(prior.sample(n, generator))
+
+    with pytest.warns(GempyGanWarning) as told:
+        invert("gaussian", KNOWN, Doubtful(), n=8, batch=3)
+    assert [str(w.message) for w in told] == [
+        "Batch 1 of 3: 3 are doubtful.",
+        "3 of 3 batches warned like the first: 3 are doubtful.",
+    ]
+    with pytest.warns(GempyGanWarning) as told:
+        invert("gaussian", KNOWN, Doubtful(), n=8)
+    assert [str(w.message) for w in told] == ["8 are doubtful."]
 
 
 def test_a_batch_of_ones_own_size(tmp_path):
