@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,8 +44,10 @@ class Result:
 
     def listing(self, folder: Path) -> str:
         """The files below a folder, one line each, or one for all in a folder of their own."""
-        places = Counter(file.relative_to(folder).parts[0] for file in self.files)
-        lines = [name if count == 1 else f"{name}/ ({count} files)" for name, count in places.items()]
+        groups: dict[str, list[Path]] = {}
+        for place in (file.relative_to(folder) for file in self.files):
+            groups.setdefault(place.parts[0], []).append(place)
+        lines = [str(places[0]) if len(places) == 1 else f"{name}/ ({len(places)} files)" for name, places in groups.items()]
         return "\n  ".join([f"Written to {folder}:", *lines])
 
 
@@ -113,7 +114,7 @@ def read_wells(study: Study, section: WellsSection) -> list[WellLog]:
     """The wells of one section: read, placed, with the curve from gamma ray, flattened, as the section says."""
     heads, tops = _tables(study, section)
     files = [file for pattern in section.files for file in _matching(study, pattern)]
-    wells = [_well(study, section, file, heads, tops) for file in progress.track(files, "wells", len(files))]
+    wells = [_well(study, section, file, heads, tops) for file in progress.track(files, "reading wells", len(files))]
     names = {well.name for well in wells}
     for what, given in (("holds out", section.held_out), ("has a survey of", section.surveys)):
         unknown = sorted(set(given) - names)
@@ -168,7 +169,7 @@ def export(study: Study, ensemble: Ensemble) -> list[Path]:
         ensemble if study.output.realizations is None else ensemble.select(range(min(study.output.realizations, len(ensemble))))
     )
     endings = [ending.removeprefix(".") for ending in study.output.formats]
-    tracked = progress.track(endings, "formats", len(endings))
+    tracked = progress.track(endings, "exporting", len(endings))
     return [file for ending in tracked for file in write(kept, folder / ending / f"ensemble.{ending}")]
 
 
