@@ -96,7 +96,7 @@ class Ensemble:
         return np.asarray(weight / weight.sum())
 
     @property
-    def labels(self) -> tuple[int, ...]:
+    def numbers(self) -> tuple[int, ...]:
         """Number of each realization: 0, 1, ... unless some were selected; files are named after it."""
         return tuple(int(label) for label in self.dataset["realization"].values)
 
@@ -127,12 +127,12 @@ class Ensemble:
         """
         if realizations is None:
             return self
-        position = {label: index for index, label in enumerate(self.labels)}
+        position = {label: index for index, label in enumerate(self.numbers)}
         wanted = list(realizations)
         missing = [label for label in wanted if label not in position]
         if missing or not wanted:
             asked = f"Realization {missing[0]} was" if missing else "No realization was"
-            raise GempyGanError(f"{asked} asked for, and the ensemble holds {_ranges(self.labels)}.")
+            raise GempyGanError(f"{asked} asked for, and the ensemble holds {_ranges(self.numbers)}.")
         return Ensemble(self.dataset.isel(realization=[position[label] for label in wanted]))
 
     def mean(self, name: str) -> xr.DataArray:

@@ -1,4 +1,4 @@
-"""What a prior can do: be sampled, decode a latent, denoise, be tuned."""
+"""What a prior can do: be simulated, be sampled, decode a latent, denoise, be tuned."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gempy_gan.labels import Label
 from gempy_gan.properties import Property
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from gempy_gan.ensemble import Ensemble
@@ -37,6 +39,32 @@ class Prior(ABC):
     def state(self) -> Mapping[str, Any]:
         """The options that rebuild this prior, as plain JSON values: what provenance records."""
         return {}
+
+
+class Simulator(Prior):
+    """A prior that runs a process: one seed, one realization, with the labels that it was given.
+
+    `labels` are the numbers that shape a realization, with the ranges they are drawn from; `measured` names those that are
+    measured on the result. A simulator is pickled into worker processes by its class and its `state()`.
+    """
+
+    labels: tuple[Label, ...]
+    measured: tuple[str, ...] = ()
+
+    @abstractmethod
+    def simulate(self, seed: int, labels: Mapping[str, float] | None = None) -> tuple[NDArray[Any], dict[str, float]]:
+        """Realization (c, nx, ny, nz) float32 of a seed, and its labels, drawn ones first, then measured ones.
+
+        The seed alone decides everything; `labels` given are taken instead of drawn.
+        """
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Simulate n seeds drawn from the generator."""
+        import numpy as np
+        import torch
+
+        seeds = torch.randint(2**31, (n,), generator=generator).tolist()
+        return torch.from_numpy(np.stack([self.simulate(seed)[0] for seed in seeds]))
 
 
 class FinitePrior(Prior):

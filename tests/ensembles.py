@@ -77,6 +77,6 @@ def assert_same(found, expected):
     assert found.grid == expected.grid
     assert found.properties == expected.properties
     assert found.provenance == expected.provenance
-    assert found.labels == expected.labels
+    assert found.numbers == expected.numbers
     np.testing.assert_array_equal(found.weights, expected.weights)
     np.testing.assert_array_equal(found.values, expected.values)

@@ -52,10 +52,10 @@ def test_quantiles_of_equal_weights_are_those_of_the_sample():
 def test_selected_realizations_keep_their_numbers_and_weights():
     ensemble = Ensemble(block(n=5).dataset.assign(log_weight=("realization", np.log([0.1, 0.2, 0.3, 0.15, 0.25]))))
     chosen = ensemble.select([4, 1])
-    assert chosen.labels == (4, 1)
+    assert chosen.numbers == (4, 1)
     np.testing.assert_array_equal(chosen.values, ensemble.values[[4, 1]])
     np.testing.assert_allclose(chosen.weights, [0.25 / 0.45, 0.2 / 0.45])
-    assert chosen.select([1]).labels == (1,)
+    assert chosen.select([1]).numbers == (1,)
     assert ensemble.select(None) is ensemble
     np.testing.assert_array_equal(ensemble.realization(-1), ensemble.values[4])
 

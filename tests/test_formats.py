@@ -291,7 +291,7 @@ def test_without_the_sidecar_the_grid_is_found_in_the_geometry(tmp_path_factory,
     found = format_of(path).read(path)
     np.testing.assert_allclose(found.grid.centres(), ensemble.grid.centres(), atol=0.02)
     np.testing.assert_array_equal(found.grid.active_cells, ensemble.grid.active_cells)
-    position = [ensemble.labels.index(label) for label in found.labels] if name != "e.dat" else list(range(len(ensemble)))
+    position = [ensemble.numbers.index(label) for label in found.numbers] if name != "e.dat" else list(range(len(ensemble)))
     for prop in ensemble.properties:
         np.testing.assert_array_equal(found.dataset[prop.name].values, ensemble.dataset[prop.name].values[position])
 
@@ -382,7 +382,7 @@ def test_the_fmu_layout_holds_a_grid_and_bare_names_per_realization(tmp_path):
         ]
     assert_same(roff.read(tmp_path / "geogrid.roff"), block().select([1, 0]))
     (tmp_path / "geogrid.roff.json").unlink()
-    assert roff.read(tmp_path / "geogrid.roff").labels == (0, 1)
+    assert roff.read(tmp_path / "geogrid.roff").numbers == (0, 1)
 
 
 @pytest.mark.parametrize("name", ["e.roff", "e.grdecl"])

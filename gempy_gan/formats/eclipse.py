@@ -43,7 +43,7 @@ def write(ensemble: Ensemble, path: Path, keywords: Mapping[str, str] | None = N
     write_grid = _write_egrid if _is_binary(path) else _write_grdecl
     write_grid(ensemble.grid, path)
     files = [path]
-    for index, label in enumerate(ensemble.labels):
+    for index, label in enumerate(ensemble.numbers):
         for prop in ensemble.properties:
             values = ensemble.dataset[prop.name].isel(realization=index).values
             files.append(property_files.value_file(path, prop.name, label, _value_suffix(path)))

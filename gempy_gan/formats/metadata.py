@@ -24,7 +24,7 @@ def describe(ensemble: Ensemble) -> Metadata:
         "grid": ensemble.grid.to_dict(),
         "properties": [p.to_dict() for p in ensemble.properties],
         "provenance": ensemble.provenance,
-        "realizations": list(ensemble.labels),
+        "realizations": list(ensemble.numbers),
     }
     if "log_weight" in ensemble.dataset:
         described["log_weights"] = ensemble.dataset["log_weight"].values.tolist()

@@ -12,6 +12,7 @@ from gempy_gan.errors import FormatError
 from gempy_gan.grid import Grid
 
 REGULAR = 0.01  # largest departure from a regular box, in cells
+STRAIGHT = 0.01  # metres by which a rotation must move the far end of a grid to count as one
 
 Floats = NDArray[np.float64]
 
@@ -42,16 +43,23 @@ def regular_grid(corners: Floats, source: object) -> tuple[Grid, Axes]:
     tolerance = REGULAR * np.linalg.norm(steps, axis=1).min() + 2 * float(np.spacing(np.float32(np.abs(corners).max())))
     if not (_upright(steps, tolerance) and _equal(corners, first, steps, tolerance)):
         raise FormatError(f"{source} is no regular grid: its cells are not equal boxes. Resample it onto one before reading.")
-    return _grid(first, steps, shape, tolerance)
+    return _grid(first, steps, shape, max(STRAIGHT, _precision(corners)))
 
 
-def _grid(first: Floats, steps: Floats, shape: NDArray[np.int64], tolerance: float) -> tuple[Grid, Axes]:
+def _precision(corners: Floats) -> float:
+    """How far rounding may have moved a corner: coordinates that single precision holds were most likely rounded to it."""
+    single = corners.astype(np.float32)
+    return 2 * float(np.spacing(np.abs(single).max())) if np.array_equal(single, corners) else 0.0
+
+
+def _grid(first: Floats, steps: Floats, shape: NDArray[np.int64], straight: float) -> tuple[Grid, Axes]:
+    """The Grid from its first corner and its steps; it is not rotated if that moves no corner by more than `straight` metres."""
     i, j, k = steps
     axes = Axes(reverse_j=bool(i[0] * j[1] - i[1] * j[0] < 0), reverse_k=bool(k[2] < 0))
     x, y, z = first + (shape[1] * j if axes.reverse_j else 0) + (shape[2] * k if axes.reverse_k else 0)
     length, width, height = (float(n * np.linalg.norm(step)) for n, step in zip(shape, steps, strict=True))
-    straight = i[0] > 0 and abs(i[1]) * shape[0] <= tolerance
-    rotation = 0.0 if straight else float(np.degrees(np.arctan2(i[1], i[0])))
+    drift = abs(i[1]) / np.linalg.norm(i) * max(length, width)
+    rotation = 0.0 if i[0] > 0 and drift <= straight else float(np.degrees(np.arctan2(i[1], i[0])))
     nx, ny, nz = (int(n) for n in shape)
     return Grid((x, x + length, y, y + width, z, z + height), (nx, ny, nz), rotation), axes
 

@@ -40,7 +40,7 @@ def write(ensemble: Ensemble, path: Path, layout: Literal["flat", "fmu"] = "flat
     files = [path.with_name(f"{path.stem}_grid{path.suffix}")] if layout == "flat" else []
     for file in files:
         file.write_bytes(grid)
-    for index, label in enumerate(ensemble.labels):
+    for index, label in enumerate(ensemble.numbers):
         if layout == "fmu":
             folder = path.parent / FMU.format(label)
             folder.mkdir(parents=True)

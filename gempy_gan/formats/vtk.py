@@ -36,7 +36,7 @@ def write(ensemble: Ensemble, path: Path) -> list[Path]:
     """
     pyvista = _load_pyvista()
     mesh = _image(ensemble.grid, pyvista) if path.suffix.lower() == ".vti" else _structured(ensemble.grid, pyvista)
-    for index, label in enumerate(ensemble.labels):
+    for index, label in enumerate(ensemble.numbers):
         for prop in ensemble.properties:
             values = ensemble.dataset[prop.name].isel(realization=index).values
             mesh.cell_data[f"{prop.name}_{label}"] = values.ravel(order="F")

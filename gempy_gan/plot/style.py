@@ -99,7 +99,7 @@ def _realization(ensemble: Ensemble, prop: Property, index: int) -> Picture:
     if not -len(ensemble) <= index < len(ensemble):
         raise GempyGanError(f"Realization {index} was asked for, and the ensemble holds {len(ensemble)}. Count from 0.")
     values = ensemble.dataset[prop.name].isel(realization=index).values.astype(np.float64)
-    title = f"{prop.name.replace('_', ' ')}, realization {ensemble.labels[index]}"
+    title = f"{prop.name.replace('_', ' ')}, realization {ensemble.numbers[index]}"
     return Picture(values, title, "" if prop.is_facies else label(prop), *colours(ensemble, prop))
 
 

@@ -1,0 +1,97 @@
+"""Learning: what a learned prior is about, how its networks learn, and the prior that comes out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gempy_gan.labels import Label
+from gempy_gan.prior import Prior
+from gempy_gan.properties import Property
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a learned prior is about: `properties` (the channels), the `shape` (nx, ny, nz) of the boxes it learns from, their
+    `cell_size` (dx, dy, dz) in metres, and the `labels` that come with each box.
+    """
+
+    properties: tuple[Property, ...]
+    shape: tuple[int, int, int]
+    cell_size: tuple[float, float, float]
+    labels: tuple[Label, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values from which `from_dict` builds the domain again."""
+        return {
+            "properties": [p.to_dict() for p in self.properties],
+            "shape": list(self.shape),
+            "cell_size": list(self.cell_size),
+            "labels": [label.to_dict() for label in self.labels],
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Domain:
+        """Build a domain from what `to_dict` returned."""
+        properties = tuple(Property.from_dict(p) for p in state["properties"])
+        labels = tuple(Label.from_dict(label) for label in state["labels"])
+        nx, ny, nz = state["shape"]
+        dx, dy, dz = state["cell_size"]
+        return cls(properties, (nx, ny, nz), (dx, dy, dz), labels)
+
+
+class LearnedPrior(Prior):
+    """A prior whose networks were trained: it can be saved, loaded, and trained further.
+
+    `domain` says what it learned from, `networks` are its parts by name, `options` are the plain values that build the same
+    networks again: `of(domain, networks=None, **options)` builds one, untrained where no networks are given.
+    """
+
+    domain: Domain
+    networks: Mapping[str, nn.Module]
+    options: Mapping[str, Any]
+
+    @classmethod
+    @abstractmethod
+    def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> LearnedPrior:
+        """Build a prior for a domain. Raises GempyGanError for an unknown option or a shape that the networks cannot make."""
+
+    @classmethod
+    @abstractmethod
+    def recipe(cls, domain: Domain, preset: str = "small", **options: Any) -> Recipe:
+        """How such a prior is trained. `preset` names a size: "tiny", "small", "paper"; `options` change single values of it."""
+
+
+class Recipe(ABC):
+    """Networks, their optimizers, and one training step; the engine in `training` does everything else.
+
+    `networks` maps a name to each network that has trainable weights, `optimizers` likewise; `averaged` names the networks of
+    which the engine keeps an exponential moving average (those that end up in the prior). `batch` is how many boxes a step
+    takes unless the user says otherwise, `average` the half-life of the moving average in steps.
+    """
+
+    domain: Domain
+    networks: Mapping[str, nn.Module]
+    optimizers: Mapping[str, Optimizer]
+    averaged: tuple[str, ...]
+    batch: int = 32
+    average: float = 500.0
+
+    @abstractmethod
+    def step(self, values: Tensor, labels: Tensor, number: int) -> dict[str, Tensor]:
+        """Take optimizer step `number` on boxes (b, c, nx, ny, nz) in their own units with labels (b, k) scaled to [-1, 1].
+
+        Returns scalars to show. Random numbers come from torch's global generators, which the engine seeds for each step, so
+        that a resumed training repeats them. The engine has set precision and device, and stops when a returned scalar is not
+        finite.
+        """
+
+    @abstractmethod
+    def prior(self, networks: Mapping[str, nn.Module]) -> LearnedPrior:
+        """The prior made of these networks: `networks` with the averaged ones in place of those being trained."""

@@ -1,0 +1,1 @@
+"""Torch modules of learned priors, one family per file."""
