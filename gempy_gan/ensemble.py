@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from gempy_gan.errors import FormatError, GempyGanError, GridError
 from gempy_gan.grid import Grid
+from gempy_gan.labels import Label
 from gempy_gan.properties import Property, as_property
 
 DIMS = ("realization", "x", "y", "z")
@@ -26,6 +28,7 @@ ACTIVE = {
     "flag_meanings": "inactive active",
 }
 LOG_WEIGHT = {"long_name": "normalised log weight of the realization", "units": "1"}
+LABEL = "label_"  # what the variable of a label starts with
 
 
 class Ensemble:
@@ -33,7 +36,8 @@ class Ensemble:
 
     `dataset` has dimensions realization, x, y, z (z up) and one variable per property, float32 for continuous properties
     and int16 for facies; it may be lazy (opened from a store), and is read only when asked for. `x`, `y`, `z` are cell
-    centres in metres before the grid's rotation; `easting` and `northing` (x, y) are map coordinates.
+    centres in metres before the grid's rotation; `easting` and `northing` (x, y) are map coordinates. A label, one number per
+    realization, is a float64 variable `label_<name>` along `realization`, with its unit and meaning where they are known.
 
     >>> grid = Grid((0, 2, 0, 2, 0, 1), (2, 2, 1))
     >>> ensemble = Ensemble.from_values(grid, [Property("porosity")], np.full((3, 1, 2, 2, 1), 0.2))
@@ -57,14 +61,18 @@ class Ensemble:
         values: ArrayLike,
         provenance: Mapping[str, Any] | None = None,
         log_weights: ArrayLike | None = None,
+        labels: pd.DataFrame | Mapping[Any, ArrayLike] | None = None,
     ) -> Ensemble:
         """Build an ensemble from values (n, c, nx, ny, nz) in the properties' own units.
 
-        `log_weights` (n,) are normalised log weights; None means equal weights. Raises GridError when the shape does not
-        fit the grid and the properties, GempyGanError when facies are not whole numbers of known codes.
+        `log_weights` (n,) are normalised log weights; None means equal weights. `labels` has a column (n,) for each label, named
+        by a string or by a `Label`, of which unit and meaning are kept; its rows are those of `values`, whatever their index.
+        Raises GridError when the shape does not fit the grid and the properties, GempyGanError when facies are not whole numbers
+        of known codes, or labels are not n numbers.
         """
         props = tuple(as_property(p) for p in properties)
-        _check_names([p.name for p in props])
+        columns = {} if labels is None else {_label_variable(key): (key, labels[key]) for key in labels}
+        _check_names([p.name for p in props], list(columns))
         array = np.asarray(values)
         if array.ndim != 5 or array.shape[1:] != (len(props), *grid.resolution):
             raise GridError(f"The values have shape {array.shape}. Expected (n, {len(props)}, *{grid.resolution}).")
@@ -75,6 +83,8 @@ class Ensemble:
             dataset["active"] = (DIMS[1:], grid.active.astype(np.int8), dict(ACTIVE))
         if log_weights is not None:
             dataset["log_weight"] = ("realization", np.asarray(log_weights, dtype=np.float64), dict(LOG_WEIGHT))
+        for variable, (label, column) in columns.items():
+            dataset[variable] = ("realization", label_values(column, variable, len(array)), label_attributes(label))
         return cls(dataset)
 
     @property
@@ -94,6 +104,12 @@ class Ensemble:
             return np.full(len(self), 1 / max(len(self), 1))
         weight = np.exp(self.dataset["log_weight"].values - self.dataset["log_weight"].values.max())
         return np.asarray(weight / weight.sum())
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """The numbers that shaped each realization: a row for each, by its number, and a column for each label."""
+        columns = {name[len(LABEL) :]: self.dataset[name].values for name in label_variables(self.dataset)}
+        return pd.DataFrame(columns, index=pd.Index(self.numbers, name="realization"), dtype=np.float64)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -191,6 +207,29 @@ def attributes(prop: Property) -> dict[str, Any]:
     return attrs
 
 
+def label_variables(dataset: xr.Dataset) -> list[str]:
+    """Names of the dataset's variables that hold a label."""
+    return [str(name) for name, array in dataset.data_vars.items() if str(name).startswith(LABEL) and array.dims == DIMS[:1]]
+
+
+def label_attributes(label: Any) -> dict[str, str]:
+    """CF attributes of the variable of a `Label`, or of a name, of which no unit is known."""
+    if not isinstance(label, Label):
+        return {"long_name": str(label).replace("_", " ")}
+    return {"units": label.unit, "long_name": label.meaning or label.name.replace("_", " ")}
+
+
+def label_values(values: ArrayLike, name: str, n: int) -> NDArray[np.float64]:
+    """Values of one label as they are stored. Raises GempyGanError unless they are n numbers (nan where there is none)."""
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise GempyGanError(f"{name} holds {values!r:.60}. Expected {n} numbers, one per realization.") from None
+    if array.shape != (n,):
+        raise GempyGanError(f"{name} has shape {array.shape}. Expected ({n},), one number per realization.")
+    return array
+
+
 def describe(grid: Grid, properties: Sequence[Property], provenance: Mapping[str, Any]) -> dict[str, str]:
     """Dataset attributes from which grid, properties and provenance are read back."""
     return {
@@ -233,13 +272,22 @@ def storable(values: ArrayLike, prop: Property) -> NDArray[Any]:
     return array.astype(np.int16)
 
 
-def _check_names(names: Sequence[str]) -> None:
+def _check_names(names: Sequence[str], taken: Iterable[str] = ()) -> None:
     """Raise GempyGanError for no property, a property given twice, or one named like another variable of the dataset."""
-    wrong = [name for name in names if name in RESERVED or names.count(name) > 1]
+    reserved = RESERVED.union(taken)
+    wrong = [name for name in names if name in reserved or names.count(name) > 1]
     if wrong or not names:
         raise GempyGanError(
-            f"The properties are named {list(names)}. Expected at least one, each once, none of {', '.join(sorted(RESERVED))}."
+            f"The properties are named {list(names)}. Expected at least one, each once, none of {', '.join(sorted(reserved))}."
         )
+
+
+def _label_variable(label: Any) -> str:
+    """The variable of a label. Raises GempyGanError for a name that is no word."""
+    name = label.name if isinstance(label, Label) else label
+    if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
+        raise GempyGanError(f"A label is named {name!r}. Expected letters, digits, '_' and '-'.")
+    return f"{LABEL}{name}"
 
 
 def _flag(label: str) -> str:

@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from ensembles import FACIES, POROSITY, assert_same, block, ensembles
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from gempy_gan.ensemble import CONVENTION, Ensemble, plain
 from gempy_gan.errors import FormatError, GempyGanError, GridError
 from gempy_gan.grid import Grid
+from gempy_gan.labels import Label
 from gempy_gan.properties import Property
 
 
@@ -70,6 +72,47 @@ def test_selecting_what_is_not_there_names_what_is(wanted, message):
 def test_a_realization_outside_the_ensemble_is_refused(index):
     with pytest.raises(GempyGanError, match="holds 5"):
         block(n=5).realization(index)
+
+
+def test_labels_are_kept_with_unit_and_meaning():
+    width = Label("width", 100, 400, "m", meaning="width of the channel")
+    ensemble = labelled({width: [1, 2, 3], "sinuosity": [1.5, np.nan, 1.25]})
+    expected = pd.DataFrame({"width": [1.0, 2, 3], "sinuosity": [1.5, np.nan, 1.25]}, index=pd.RangeIndex(3, name="realization"))
+    pd.testing.assert_frame_equal(ensemble.labels, expected, check_index_type=False)
+    pd.testing.assert_frame_equal(ensemble.select([2, 0]).labels, expected.loc[[2, 0]], check_index_type=False)
+    assert ensemble.dataset["label_width"].attrs == {"units": "m", "long_name": "width of the channel"}
+    assert "units" not in ensemble.dataset["label_sinuosity"].attrs
+    assert_same(labelled(ensemble.labels[::-1]), labelled({name: ensemble.labels[name][::-1] for name in ensemble.labels}))
+
+
+def test_without_labels_there_is_a_row_for_each_realization_and_no_column():
+    assert block(n=3).labels.shape == (3, 0)
+    assert list(block(n=3).select([2]).labels.index) == [2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"width": [1, 2]}, r"label_width has shape \(2,\). Expected \(3,\)"),
+        ({"width": ["wide", "narrow", "wide"]}, "Expected 3 numbers, one per realization"),
+        ({"a width": [1, 2, 3]}, "A label is named 'a width'"),
+        ({3: [1, 2, 3]}, "A label is named 3"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels, message):
+    with pytest.raises(GempyGanError, match=message):
+        labelled(labels)
+
+
+def test_a_property_is_not_named_like_a_label():
+    with pytest.raises(GempyGanError, match=r"none of .*label_width"):
+        Ensemble.from_values(block().grid, ["label_width"], np.zeros((1, 1, 2, 3, 4)), labels={"width": [1]})
+    assert Ensemble.from_values(block().grid, ["label_width"], np.zeros((1, 1, 2, 3, 4))).labels.empty
+
+
+def labelled(labels):
+    """Three realizations with labels."""
+    return Ensemble.from_values(block().grid, [POROSITY], block(n=3).values[:, :1], labels=labels)
 
 
 def test_values_of_another_shape_are_refused():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ Metadata = dict[str, Any]
 
 
 def describe(ensemble: Ensemble) -> Metadata:
-    """Grid, properties, provenance, numbers and weights of the realizations; not the values, not the active cells."""
+    """Grid, properties, provenance, numbers, weights and labels of the realizations; not the values, not the active cells."""
     described = {
         "gempy_gan_convention": CONVENTION,
         "grid": ensemble.grid.to_dict(),
@@ -28,6 +30,8 @@ def describe(ensemble: Ensemble) -> Metadata:
     }
     if "log_weight" in ensemble.dataset:
         described["log_weights"] = ensemble.dataset["log_weight"].values.tolist()
+    if not ensemble.labels.empty:
+        described["labels"] = {name: _without_nan(column) for name, column in ensemble.labels.items()}
     return described
 
 
@@ -37,8 +41,14 @@ def rebuild(metadata: Metadata, values: ArrayLike, active: ArrayLike | None) -> 
         active = None
     grid = Grid.from_dict(metadata["grid"], active)
     properties = [Property.from_dict(p) for p in metadata["properties"]]
-    ensemble = Ensemble.from_values(grid, properties, values, metadata["provenance"], metadata.get("log_weights"))
+    weights, labels = metadata.get("log_weights"), metadata.get("labels")
+    ensemble = Ensemble.from_values(grid, properties, values, metadata["provenance"], weights, labels)
     return Ensemble(ensemble.dataset.assign_coords(realization=metadata["realizations"]))
+
+
+def _without_nan(column: Iterable[float]) -> list[float | None]:
+    """The numbers as JSON has them, which knows no nan."""
+    return [None if math.isnan(value) else float(value) for value in column]
 
 
 def sidecar(path: Path) -> Path:
