@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from gempy_gan.seismic import SeismicCube as SeismicCube
     from gempy_gan.strategy import Draws as Draws
     from gempy_gan.strategy import Strategy as Strategy
+    from gempy_gan.weights import load_prior as load_prior
+    from gempy_gan.weights import save_prior as save_prior
     from gempy_gan.wells import WellLog as WellLog
     from gempy_gan.wells import flatten as flatten
     from gempy_gan.wells import gamma_to_fraction as gamma_to_fraction
@@ -75,6 +77,7 @@ _HOME = {
     "resampling": ("resample",),
     "seismic": ("SeismicCube",),
     "strategy": ("Draws", "Strategy"),
+    "weights": ("load_prior", "save_prior"),
     "wells": ("WellLog", "flatten", "gamma_to_fraction"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

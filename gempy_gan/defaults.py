@@ -7,12 +7,13 @@ from gempy_gan.hookspecs import Register, hookimpl
 
 @hookimpl
 def gempy_gan_register_priors(register: Register) -> None:
-    """Exact priors, whose posteriors are known."""
+    """Exact priors, whose posteriors are known, and the files of trained ones."""
     register("gaussian", "gempy_gan.priors.gaussian:GaussianPrior", "stationary Gaussian random field (FFT)")
     register("empirical", "gempy_gan.priors.empirical:EmpiricalPrior", "one of a set of training images, all equally likely")
     register(
         "mixture", "gempy_gan.priors.mixture:MixturePrior", "equal Gaussian mixture around examples, with its exact denoiser"
     )
+    register("trained", "gempy_gan.weights:load_prior", "what was trained before, by the path of its file", (".safetensors",))
 
 
 @hookimpl

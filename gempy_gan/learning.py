@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
+SHAPES: Mapping[str, tuple[int, int, int]] = {"tiny": (32, 32, 8), "small": (64, 64, 16), "paper": (128, 128, 16)}  # of presets
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -56,6 +58,7 @@ class LearnedPrior(Prior):
     domain: Domain
     networks: Mapping[str, nn.Module]
     options: Mapping[str, Any]
+    card: Mapping[str, Any] = {}  # noqa: RUF012  # what its training recorded, where it came from a file; never changed in place
 
     @classmethod
     @abstractmethod
@@ -73,7 +76,8 @@ class Recipe(ABC):
 
     `networks` maps a name to each network that has trainable weights, `optimizers` likewise; `averaged` names the networks of
     which the engine keeps an exponential moving average (those that end up in the prior). `batch` is how many boxes a step
-    takes unless the user says otherwise, `average` the half-life of the moving average in steps.
+    takes unless the user says otherwise, `average` the half-life of the moving average in steps. What a recipe must remember
+    between steps it keeps in its networks' buffers or its optimizers: nothing else is in a checkpoint.
     """
 
     domain: Domain

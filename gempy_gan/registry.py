@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,9 +70,12 @@ class Registry:
         return (self.entries[key] for key in sorted(self.entries) if key[0] == kind)
 
     def get(self, kind: Kind, name: str) -> Entry:
-        """One entry. Raises PluginError naming what is installed."""
+        """One entry; for a prior also by the path of a file that holds one. Raises PluginError naming what is installed."""
         if (kind, name) in self.entries:
             return self.entries[kind, name]
+        in_file = self.for_path(kind, Path(name)) if kind == "priors" else None
+        if in_file is not None:
+            return replace(in_file, name=name, target=partial(in_file.load(), name))
         names = [entry.name for entry in self.of(kind)]
         broken = f" Left out as broken: {', '.join(sorted(self.errors))} (see 'gempy-gan plugins')." if self.errors else ""
         raise PluginError(

@@ -1,0 +1,276 @@
+"""The engine: it drives a recipe step by step, averages, saves and resumes, whatever the recipe learns."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from gempy_gan.errors import GempyGanError
+from gempy_gan.learning import LearnedPrior, Recipe
+from gempy_gan.plain_torch import plain_torch
+from gempy_gan.training.average import Average
+from gempy_gan.training.boxes import Boxes, prefetched
+from gempy_gan.training.checkpoints import (
+    Checkpoint,
+    Checkpoints,
+    fill_networks,
+    fill_optimizers,
+    flatten_networks,
+    flatten_optimizers,
+)
+from gempy_gan.training.folder import Folder
+from gempy_gan.training.launch import Devices
+from gempy_gan.training.plan import Plan
+from gempy_gan.training.sources import open_boxes
+from gempy_gan.weights import load_prior, save_prior
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Watch = Callable[[Mapping[str, Any]], None]
+
+SHOW_SECONDS = 10.0  # between two lines of the log
+CHECK_STEPS = 16  # on a GPU, how often losses are fetched, which makes it wait for them
+
+
+def train(plan: Plan, watch: Watch | None = None) -> LearnedPrior:
+    """Train as planned, or go on where an equal training in the same folder was interrupted; returns the averaged prior.
+
+    `watch` is told each line of the log. The folder then holds `prior.safetensors`, `card.md`, `log.jsonl` and `checkpoints/`.
+
+    Ctrl-C and SIGTERM end the step, save, and raise KeyboardInterrupt. Raises GempyGanError when plan and data do not fit, the
+    folder belongs to another training, or a loss is no longer finite; FormatError when the disk is full. The last good
+    checkpoint is kept each time.
+    """
+    with plain_torch(), closing(open_boxes(plan)) as boxes:
+        return Training(plan, boxes, watch).run()
+
+
+class Training:
+    """A recipe, the average of its networks, and how far they are."""
+
+    def __init__(self, plan: Plan, boxes: Boxes, watch: Watch | None = None) -> None:
+        self.plan, self.boxes = plan, boxes
+        self.watch = watch or (lambda record: None)
+        self.folder = Folder(plan.out)
+        self.devices = Devices(plan.devices, self.folder.settled_precision(plan.precision))
+        torch.manual_seed(plan.seed)
+        self.recipe: Recipe = plan.learner().recipe(boxes.domain, plan.preset, **plan.options)
+        self.batch = plan.batch or self.recipe.batch
+        self.step, self.seconds = 0, 0.0
+        self.losses = Losses()
+        boxes.choose(0, self.batch)  # a batch larger than the training set is found now
+        self.devices.place(self.recipe)
+        self.average = Average(self.recipe.networks, self.recipe.averaged, self.recipe.average)
+        self.checkpoints = Checkpoints(plan.out / "checkpoints")
+        self._resume_or_begin()
+
+    @property
+    def prior(self) -> LearnedPrior:
+        """The prior with the averaged networks."""
+        return self.recipe.prior({**self.recipe.networks, **self.average.networks})
+
+    def run(self) -> LearnedPrior:
+        """Train until the plan's end."""
+        self.started = time.monotonic() - self.seconds
+        self.saved = self.shown = time.monotonic()
+        self.shown_step = self.step
+        with _stop_signals() as stop:
+            try:
+                self._loop(stop)
+            finally:
+                self.folder.close()
+        return self.prior
+
+    def _loop(self, stop: threading.Event) -> None:
+        if self.done:
+            self._finish()
+            return
+        with closing(prefetched(self.boxes, self.batch, self.step)) as batches:
+            while not self.devices.agree(self.done or stop.is_set()):
+                self.take(*next(batches))
+                self._look_after()
+        self._finish()
+        if not self.done:
+            raise KeyboardInterrupt
+
+    @property
+    def done(self) -> bool:
+        """Whether the plan's end is reached."""
+        minutes, steps = self.plan.minutes, self.plan.steps
+        return (steps is not None and self.step >= steps) or (minutes is not None and self.seconds >= 60 * minutes)
+
+    def take(self, values: Any, labels: Any) -> None:
+        """One step on a batch."""
+        mine = self.devices.share(len(values))
+        boxes, marks = (self.devices.send(torch.from_numpy(part[mine])) for part in (values, labels))
+        torch.manual_seed(step_seed(self.plan.seed, self.step, self.devices.rank))
+        with self.devices.autocast():
+            shown = self.recipe.step(boxes.float(), marks, self.step)
+        self.average.update(self.recipe.networks, self.step)
+        self.losses.add(self.step, shown)
+        self.step += 1
+        self.seconds = time.monotonic() - self.started
+        if not self.devices.is_gpu or self.step % CHECK_STEPS == 0:
+            self._check()
+
+    def _check(self) -> None:
+        """Fetch the losses. Raises GempyGanError where one is not finite."""
+        wrong = self.losses.fetch()
+        if wrong is not None:
+            kept = self.checkpoints.steps()
+            where = f"The checkpoint of step {kept[-1]} is kept" if kept else "There is no checkpoint yet"
+            raise GempyGanError(
+                f"The training went wrong at step {wrong[0]}: {wrong[1]} is {wrong[2]}. {where} in {self.checkpoints.folder}. "
+                "Lower the learning rate, or take precision 32-true, in another folder."
+            )
+
+    def _look_after(self) -> None:
+        now = time.monotonic()
+        if now - self.shown >= SHOW_SECONDS or self.step == 1:
+            self._show(now)
+        if now - self.saved >= 60 * self.plan.save_minutes:
+            self.save()
+            self.saved = time.monotonic()
+
+    def _show(self, now: float) -> None:
+        self._check()
+        speed = self.batch * (self.step - self.shown_step) / max(now - self.shown, 1e-9)
+        record = {
+            "step": self.step,
+            "boxes": self.step * self.batch,
+            "minutes": round(self.seconds / 60, 3),
+            "boxes_per_s": round(speed, 2),
+            **self.losses.mean(),
+            **self.boxes.account(),
+        }
+        self.shown, self.shown_step = now, self.step
+        if self.devices.rank == 0:
+            self.folder.log(record)
+            self.watch(record)
+
+    def _finish(self) -> None:
+        if self.step > self.shown_step:
+            self._show(time.monotonic())
+        self.save()
+
+    def save(self) -> None:
+        """Save a checkpoint and the prior as it is now."""
+        self._check()
+        if self.devices.rank == 0 and self.step not in self.checkpoints.steps():
+            tensors, notes = flatten_optimizers(self.recipe.optimizers)
+            tensors |= flatten_networks("network", self.recipe.networks) | flatten_networks("average", self.average.networks)
+            self.checkpoints.save(Checkpoint(self.step, tensors, {"seconds": self.seconds, "optimizers": notes}))
+            save_prior(self.prior, self.plan.out / "prior.safetensors", {"step": self.step})
+
+    def _resume_or_begin(self) -> None:
+        self.folder.claim(self._identity(), self.devices.rank == 0)
+        found = self.checkpoints.latest()
+        if found is None:
+            if self.plan.init is not None:
+                start_from(self.recipe, load_prior(self.plan.init), self.plan.init)
+                self.average = Average(self.recipe.networks, self.recipe.averaged, self.recipe.average)
+            return
+        fill_networks("network", self.recipe.networks, found.tensors)
+        fill_networks("average", self.average.networks, found.tensors)
+        fill_optimizers(self.recipe.optimizers, found.tensors, found.notes["optimizers"])
+        self.step, self.seconds = found.step, float(found.notes["seconds"])
+        self.boxes.seek(self.step)
+        self.folder.rewind(self.step)
+
+    def _identity(self) -> dict[str, Any]:
+        """What a resumed training must have in common with the one that it goes on with."""
+        prior = self.recipe.prior(self.recipe.networks)
+        return {
+            "prior": f"{type(prior).__module__}:{type(prior).__qualname__}",
+            "preset": self.plan.preset,
+            "options": dict(self.plan.options),
+            "domain": self.boxes.domain.to_dict(),
+            "data": self.boxes.state(),
+            "seed": self.plan.seed,
+            "batch": self.batch,
+            "precision": self.devices.precision,
+            "devices": self.plan.devices,
+            "init": None if self.plan.init is None else str(self.plan.init),
+        }
+
+
+class Losses:
+    """Scalars of the last steps: fetched from the device in one go, checked, and averaged for the log."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, dict[str, Tensor]]] = []
+        self._sums: dict[str, list[float]] = {}
+
+    def add(self, step: int, shown: Mapping[str, Tensor]) -> None:
+        """Keep the scalars of a step, where they are."""
+        self._waiting.append((step, {name: torch.as_tensor(value).detach() for name, value in shown.items()}))
+
+    def fetch(self) -> tuple[int, str, float] | None:
+        """Fetch what waits. The first step, name and value that is not finite, or None."""
+        for step, shown in self._waiting:
+            for name, value in shown.items():
+                number = float(value)
+                if not np.isfinite(number):
+                    return step, name, number
+                self._sums.setdefault(name, []).append(number)
+        self._waiting.clear()
+        return None
+
+    def mean(self) -> dict[str, float]:
+        """The means since the last call."""
+        found = {name: float(np.mean(numbers)) for name, numbers in self._sums.items()}
+        self._sums.clear()
+        return found
+
+
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """The seed of torch's random numbers in a step: as good as independent of that of any other step."""
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def start_from(recipe: Recipe, prior: LearnedPrior, file: Path) -> None:
+    """Put the weights of a prior into the networks of the same names. Raises GempyGanError when they do not fit."""
+    shared = prior.networks.keys() & recipe.networks.keys()
+    if not shared:
+        raise GempyGanError(
+            f"{file} has the networks {', '.join(prior.networks)}, and {', '.join(recipe.networks)} are trained. "
+            "Start from a prior of the same kind."
+        )
+    for name in sorted(shared):
+        try:
+            recipe.networks[name].load_state_dict(prior.networks[name].state_dict())
+        except RuntimeError as error:
+            raise GempyGanError(
+                f"The network {name!r} of {file} does not fit the one that is trained ({' '.join(str(error).split())[:200]}). "
+                "Start from a prior of the same preset and options."
+            ) from None
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set while the block runs; pressed a second time, Ctrl-C interrupts at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, _: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

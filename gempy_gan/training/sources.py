@@ -1,0 +1,52 @@
+"""From a plan to its domain and its boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gempy_gan.ensemble import Ensemble
+from gempy_gan.errors import GempyGanError
+from gempy_gan.files import read_ensemble
+from gempy_gan.labels import Label
+from gempy_gan.learning import SHAPES, Domain
+from gempy_gan.training.boxes import Boxes, check_box
+from gempy_gan.training.plan import Plan
+from gempy_gan.training.stored import StoredBoxes
+
+
+def open_boxes(plan: Plan) -> Boxes:
+    """The boxes that a plan learns from. Raises GempyGanError where shape, labels or properties do not fit the data."""
+    ensemble = read_ensemble(plan.data)
+    domain = Domain(
+        ensemble.properties,
+        box_shape(plan, ensemble.grid.resolution),
+        ensemble.grid.cell_size,
+        chosen_labels(plan, known_labels(ensemble)),
+    )
+    return StoredBoxes.of(ensemble, domain, plan.seed, plan.flips or "")
+
+
+def box_shape(plan: Plan, volume: Sequence[int]) -> tuple[int, int, int]:
+    """The shape of the boxes: what the plan says, else the preset's, else (for a preset of no known shape) the volumes' own."""
+    nx, ny, nz = plan.shape or SHAPES.get(plan.preset) or volume
+    check_box((nx, ny, nz), volume, "volumes")
+    return nx, ny, nz
+
+
+def known_labels(ensemble: Ensemble) -> tuple[Label, ...]:
+    """The labels of a training set with their ranges, as its provenance tells them; measured ones have none and are left out."""
+    recorded: Any = ensemble.provenance.get("labels", [])
+    held = set(ensemble.labels.columns)
+    return tuple(label for label in map(Label.from_dict, recorded) if label.name in held)
+
+
+def chosen_labels(plan: Plan, known: Sequence[Label]) -> tuple[Label, ...]:
+    """The labels that the plan names; all known ones where it names none."""
+    if plan.labels is None:
+        return tuple(known)
+    by_name = {label.name: label for label in known}
+    missing = [name for name in plan.labels if name not in by_name]
+    if missing:
+        raise GempyGanError(f"The data have no label {missing[0]!r} with a range. They have: {', '.join(by_name) or 'none'}.")
+    return tuple(by_name[name] for name in plan.labels)

@@ -1,0 +1,194 @@
+"""Prior files: a trained prior in one safetensors file, with what it takes to build its networks again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gempy_gan.errors import FormatError, GempyGanError, PluginError
+from gempy_gan.learning import Domain, LearnedPrior
+from gempy_gan.plain_torch import plain_torch
+from gempy_gan.plugins import registry
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT = "gempy_gan prior 1"
+ENDING = ".safetensors"
+_KEY = "gempy_gan"  # of the metadata, one JSON text, in the file's header
+_REMEDY = "Expected a file that 'gempy-gan train' or gempy_gan.save_prior wrote."
+
+
+def save_prior(
+    prior: LearnedPrior, path: str | os.PathLike[str], card: Mapping[str, Any] | None = None, dtype: str = "float16"
+) -> Path:
+    """Write a prior's networks, class, options and domain, and the card of its training, into one safetensors file.
+
+    Weights are rounded to `dtype`, "float16" or "float32"; a tensor that half precision cannot hold stays single, and whole
+    numbers stay as they are. Nothing is pickled. The card, plain JSON values, is `prior.card` if not given.
+
+    Raises GempyGanError for another dtype or weights that are not finite, FormatError when the disk refuses.
+    """
+    from safetensors.torch import save_file
+
+    target = Path(path)
+    if target.suffix != ENDING:
+        raise GempyGanError(f"The prior file {target.name!r} ends in {target.suffix!r}. Expected a name that ends in {ENDING}.")
+    header = {
+        "format": FORMAT,
+        "class": f"{type(prior).__module__}:{type(prior).__qualname__}",
+        "options": dict(prior.options),
+        "domain": prior.domain.to_dict(),
+        "card": dict(prior.card if card is None else card),
+    }
+    tensors = {f"{name}/{key}": tensor for name, net in prior.networks.items() for key, tensor in net.state_dict().items()}
+    stored = {key: _stored(key, tensor, dtype) for key, tensor in tensors.items()}
+    staging = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_file(stored, staging, {_KEY: json.dumps(header, allow_nan=False)})
+        staging.replace(target)
+    except OSError as error:
+        raise FormatError(
+            f"The prior file {target} was not written: {error.strerror or error}. Make room, or choose another."
+        ) from error
+    finally:
+        staging.unlink(missing_ok=True)
+    return target
+
+
+def load_prior(path: str | os.PathLike[str], shape: Sequence[int] | None = None, **options: Any) -> LearnedPrior:
+    """The prior that a file holds, ready to be sampled.
+
+    `shape` (nx, ny, nz) asks for boxes of another size than the networks were trained on, `options` change single options of
+    the prior (such as the number of sampling steps); both must fit the stored weights.
+
+    Raises FormatError when the file is missing, cut short, or no prior file; PluginError when it names a class that no
+    installed plugin registers; GempyGanError when shape or options do not fit.
+    """
+    file = Path(path)
+    header, tensors = _read(file)
+    domain = Domain.from_dict(header["domain"])
+    if shape is not None and tuple(shape) != domain.shape:
+        domain = replace(domain, shape=(int(shape[0]), int(shape[1]), int(shape[2])))
+    with plain_torch():
+        prior = _built(file, prior_class(header["class"], file), domain, {**header["options"], **options})
+        for name, network in prior.networks.items():
+            _fill(file, name, network, tensors)
+    prior.card = header["card"]
+    return prior
+
+
+def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The card of a prior file, without its weights; errors as in `load_prior`."""
+    return dict(_header(Path(path))["card"])
+
+
+def prior_class(name: str, file: Path) -> type[LearnedPrior]:
+    """The class "module:Name" that a prior file names, among gempy_gan's own and those that plugins registered.
+
+    Nothing else is imported: importing a module runs it, and a file from a stranger must not choose what runs here.
+    """
+    module, _, attribute = name.partition(":")
+    own = module.startswith("gempy_gan.") and all(part.isidentifier() for part in [*module.split("."), attribute])
+    found: Any = _attribute(module, attribute) if own else _registered(name)
+    if not (isinstance(found, type) and issubclass(found, LearnedPrior)):
+        raise PluginError(
+            f"{file} holds a prior of the class {name!r}, which no installed plugin registers. "
+            "Install the plugin that it was trained with, or update gempy_gan."
+        )
+    return found
+
+
+def _attribute(module: str, attribute: str) -> Any:
+    import importlib
+
+    try:
+        return getattr(importlib.import_module(module), attribute, None)
+    except ModuleNotFoundError:
+        return None
+
+
+def _registered(name: str) -> Any:
+    for entry in registry().of("priors"):
+        target = entry.target
+        if target == name or f"{getattr(target, '__module__', '')}:{getattr(target, '__qualname__', '')}" == name:
+            return entry.load()
+    return None
+
+
+def _stored(key: str, tensor: Tensor, dtype: str) -> Tensor:
+    import torch
+
+    kinds = {"float16": torch.float16, "float32": torch.float32}
+    if dtype not in kinds:
+        raise GempyGanError(f"Weights were to be stored as {dtype!r}. Expected one of: {', '.join(kinds)}.")
+    plain = tensor.detach().cpu()
+    if not plain.is_floating_point():
+        return plain.clone()
+    if not plain.isfinite().all():
+        raise GempyGanError(f"The weights {key!r} are not finite: the training went wrong. Save an earlier checkpoint.")
+    rounded = plain.to(kinds[dtype])
+    return (rounded if rounded.isfinite().all() else plain.float()).clone().contiguous()
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    from safetensors.torch import load_file
+
+    header = _header(file)
+    return header, load_file(file)
+
+
+def _header(file: Path) -> dict[str, Any]:
+    """The metadata of a prior file, checked."""
+    from safetensors import SafetensorError, safe_open
+
+    if not file.is_file():
+        raise FormatError(f"The prior file {file} does not exist. Check the path.")
+    try:
+        with safe_open(file, framework="pt") as opened:
+            found = (opened.metadata() or {}).get(_KEY)
+    except (SafetensorError, OSError) as error:
+        raise FormatError(f"{file} is damaged or no safetensors file ({error}). Fetch it again. {_REMEDY}") from None
+    if found is None:
+        raise FormatError(f"{file} is a safetensors file of another program. {_REMEDY}")
+    return _checked(file, found)
+
+
+def _checked(file: Path, text: str) -> dict[str, Any]:
+    try:
+        header = json.loads(text)
+        version, missing = header["format"], {"class", "options", "domain", "card"} - header.keys()
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise FormatError(f"{file} has a header that cannot be read. {_REMEDY}") from None
+    if version != FORMAT or missing:
+        what = f"lacks {', '.join(sorted(missing))}" if missing else f"has the format {version!r}"
+        raise FormatError(f"{file} {what}. Expected {FORMAT!r}: update gempy_gan, or save the prior again.")
+    return dict(header)
+
+
+def _built(file: Path, cls: type[LearnedPrior], domain: Domain, options: Mapping[str, Any]) -> LearnedPrior:
+    """The prior with untrained networks; torch's global random numbers are left where they were."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return cls.of(domain, **options)
+        except TypeError as error:
+            raise GempyGanError(f"The prior in {file} cannot be built: {error}. Check the options given for it.") from None
+
+
+def _fill(file: Path, name: str, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    mine = {key.partition("/")[2]: tensor for key, tensor in tensors.items() if key.partition("/")[0] == name}
+    try:
+        network.load_state_dict(mine)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise GempyGanError(
+            f"The weights of {name!r} in {file} do not fit the network ({reason}). Leave shape and options as they were trained."
+        ) from None
+    network.eval()
