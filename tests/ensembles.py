@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -68,15 +69,20 @@ def ensembles(draw, rotated=True, numbers=None):
     weights = draw(st.one_of(st.none(), st.just(np.log(np.full(n, 1 / n)))))
     plain = st.one_of(st.integers(), st.text(), st.lists(st.booleans()))
     provenance = draw(st.dictionaries(st.text(max_size=5), plain, max_size=3))
-    made = Ensemble.from_values(grid, props, np.stack(columns, axis=1), provenance, weights)
+    taken = [prop.name for prop in props]
+    names = st.from_regex(r"[a-z0-9_-]*[a-z0-9]", fullmatch=True).filter(lambda name: f"label_{name}" not in taken)
+    label = hnp.arrays(np.float64, n, elements=st.one_of(st.floats(allow_infinity=False), st.just(np.nan)))
+    labels = draw(st.dictionaries(names, label, max_size=2))
+    made = Ensemble.from_values(grid, props, np.stack(columns, axis=1), provenance, weights, labels)
     return made.select(draw(st.permutations(range(n))))
 
 
 def assert_same(found, expected):
-    """Grid, properties, values, provenance, numbers and weights agree exactly."""
+    """Grid, properties, values, provenance, numbers, weights and labels agree exactly."""
     assert found.grid == expected.grid
     assert found.properties == expected.properties
     assert found.provenance == expected.provenance
     assert found.numbers == expected.numbers
     np.testing.assert_array_equal(found.weights, expected.weights)
     np.testing.assert_array_equal(found.values, expected.values)
+    pd.testing.assert_frame_equal(found.labels, expected.labels, check_exact=True, check_like=True)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 import zarr
@@ -19,7 +20,9 @@ from hypothesis import strategies as st
 
 from gempy_gan.errors import FormatError, GempyGanError, GridError
 from gempy_gan.formats import zarr as zarr_format
+from gempy_gan.formats import zarr_layout
 from gempy_gan.formats.zarr import EnsembleStore
+from gempy_gan.labels import Label
 
 
 def test_appended_realizations_are_read_back_with_traces_and_weights(tmp_path):
@@ -54,7 +57,7 @@ def test_foreign_readers_see_the_same(tmp_path):
 
 
 def test_a_large_realization_is_cut_along_x(tmp_path, monkeypatch):
-    monkeypatch.setattr(zarr_format, "CHUNK_BYTES", 10 * 30 * 16 * 4)
+    monkeypatch.setattr(zarr_layout, "CHUNK_BYTES", 10 * 30 * 16 * 4)
     store = EnsembleStore.create(tmp_path / "e.zarr", GRID, PROPERTIES, {})
     store.append(realizations(0))
     assert zarr.open_array(tmp_path / "e.zarr" / "porosity", mode="r").chunks == (1, 10, 30, 16)
@@ -69,6 +72,86 @@ def test_a_written_ensemble_is_read_back(tmp_path_factory, ensemble, per_block):
         patch.setattr(zarr_format, "BLOCK_BYTES", per_block * 4 * ensemble.grid.size * len(ensemble.properties))
         assert zarr_format.write(ensemble, path) == [path]
     assert_same(zarr_format.read(path), ensemble)
+
+
+def test_a_sharded_store_keeps_many_realizations_in_a_file(tmp_path):
+    store = EnsembleStore.create(tmp_path / "e.zarr", GRID, PROPERTIES, {}, shard=4)
+    for k in range(5):
+        store.append(realizations(k))
+    expected = np.concatenate([realizations(k) for k in range(5)])
+    np.testing.assert_array_equal(store.ensemble().values, expected)
+    np.testing.assert_array_equal(store.ensemble().realization(7), expected[7])
+    np.testing.assert_array_equal(store.read([9, 0, 9]), expected[[9, 0, 9]])
+    files = [file for file in (tmp_path / "e.zarr" / "porosity" / "c").rglob("*") if file.is_file()]
+    assert len(files) == 4
+    array = zarr.open_array(tmp_path / "e.zarr" / "facies", mode="r")
+    assert (array.shards, array.chunks) == ((4, *GRID.resolution), (1, *GRID.resolution))
+    np.testing.assert_array_equal(array[:], expected[:, 1])
+
+
+def test_a_sharded_store_is_the_same_however_it_was_appended_to(tmp_path):
+    expected = np.concatenate([realizations(k) for k in range(4)])
+    for name, steps in (("a", [12]), ("b", [4, 4, 4]), ("c", [1, 6, 2, 3])):
+        store = EnsembleStore.create(tmp_path / name, GRID, PROPERTIES, {}, ["width"], shard=4)
+        for stop, size in zip(np.cumsum(steps), steps, strict=True):
+            store.append(expected[stop - size : stop], labels={"width": np.arange(stop - size, stop)})
+    assert contents(tmp_path / "a") == contents(tmp_path / "b") == contents(tmp_path / "c")
+
+
+def contents(folder):
+    """Every file of a store with its bytes."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def test_many_realizations_are_written_sharded(tmp_path, monkeypatch):
+    monkeypatch.setattr(zarr_format, "SHARD", 4)
+    monkeypatch.setattr(zarr_layout, "SHARD", 4)
+    many = block(n=9)
+    zarr_format.write(many, tmp_path / "e.zarr")
+    assert zarr.open_array(tmp_path / "e.zarr" / "facies", mode="r").shards == (4, 2, 3, 4)
+    assert_same(zarr_format.read(tmp_path / "e.zarr"), many)
+
+
+def test_labels_come_with_every_realization(tmp_path):
+    width = Label("width", 100, 400, "m", meaning="width of the channel")
+    store = EnsembleStore.create(tmp_path / "e.zarr", GRID, PROPERTIES, {}, [width, "sinuosity"])
+    assert store.ensemble().labels.shape == (0, 2)
+    store.append(realizations(0), labels={"width": [1, 2, 3], "sinuosity": [1.5, np.nan, 1]})
+    store.append(realizations(1), labels=pd.DataFrame({"sinuosity": [4, 5, 6], "width": [7, 8, 9]}))
+    found = EnsembleStore.open(tmp_path / "e.zarr").ensemble()
+    assert found.labels["width"].tolist() == [1, 2, 3, 7, 8, 9]
+    np.testing.assert_array_equal(found.labels["sinuosity"], [1.5, np.nan, 1, 4, 5, 6])
+    assert found.dataset["label_width"].attrs == {"units": "m", "long_name": "width of the channel"}
+    zarr_format.write(found.select([4, 1]), tmp_path / "f.zarr")
+    assert_same(zarr_format.read(tmp_path / "f.zarr"), found.select([4, 1]))
+    assert zarr_format.read(tmp_path / "f.zarr").dataset["label_width"].attrs == found.dataset["label_width"].attrs
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "has width, and no labels were given"),
+        ({"width": [1, 2, 3], "depth": [1, 2, 3]}, "has width, and depth, width were given"),
+        ({"width": [1, 2]}, r"label_width has shape \(2,\). Expected \(3,\)"),
+    ],
+)
+def test_labels_other_than_the_stores_are_refused(tmp_path, labels, message):
+    store = EnsembleStore.create(tmp_path / "e.zarr", GRID, PROPERTIES, {}, ["width"])
+    with pytest.raises(GempyGanError, match=message):
+        store.append(realizations(0), labels=labels)
+    assert len(EnsembleStore.open(tmp_path / "e.zarr")) == 0
+
+
+def test_the_provenance_is_amended_in_one_step_and_keeps_its_traces(tmp_path, monkeypatch):
+    store = EnsembleStore.create(tmp_path / "e.zarr", GRID, PROPERTIES, {"n": 3, "seed": 1})
+    store.append(realizations(0), trace={"k": 0})
+    store.amend({"n": 6, "shape": (1, 2)})
+    assert EnsembleStore.open(tmp_path / "e.zarr").provenance == store.provenance == {"n": 6, "shape": [1, 2]}
+    assert store.ensemble().provenance["trace"] == [{"k": 0}]
+    refuse_at(monkeypatch, "replace_json", 1)
+    with pytest.raises(FormatError, match="was not amended: No space left"):
+        store.amend({"n": 9})
+    assert EnsembleStore.open(tmp_path / "e.zarr").provenance["n"] == store.provenance["n"] == 6
 
 
 def test_reading_is_lazy(tmp_path):
@@ -129,15 +212,17 @@ def test_a_store_whose_chunks_hold_several_realizations_is_not_extended(tmp_path
         tmp_path / "e.zarr", zarr_format=3, encoding={"porosity": {"chunks": (3, 2, 3, 4)}}, consolidated=False
     )
     root = tmp_path / "e.zarr" / "zarr.json"
-    arrays = {file.parent.name: zarr_format._json(file) for file in root.parent.glob("*/zarr.json")}
-    zarr_format._replace_json(root, {**zarr_format._json(root), "consolidated_metadata": {"kind": "inline", "metadata": arrays}})
+    arrays = {file.parent.name: zarr_layout.read_json(file) for file in root.parent.glob("*/zarr.json")}
+    zarr_layout.replace_json(
+        root, {**zarr_layout.read_json(root), "consolidated_metadata": {"kind": "inline", "metadata": arrays}}
+    )
     store = EnsembleStore.open(tmp_path / "e.zarr")
     with pytest.raises(FormatError, match="mixes realizations"):
         store.append(block().values)
     assert_same(store.ensemble(), block(n=3))
 
 
-@pytest.mark.parametrize("step", ["_place", "_replace_json"])
+@pytest.mark.parametrize("step", ["_place", "replace_json"])
 @pytest.mark.parametrize("call", [1, 2, 3, 4])
 def test_a_full_disk_leaves_the_store_as_it_was(tmp_path, monkeypatch, step, call):
     store = EnsembleStore.create(tmp_path / "e.zarr", GRID, PROPERTIES, {})
@@ -168,10 +253,11 @@ def refuse_at(monkeypatch, step, call):
     monkeypatch.setattr(zarr_format, step, refusing)
 
 
-def test_an_interrupt_at_any_step_leaves_whole_realizations(tmp_path):
+@pytest.mark.parametrize("shard", [1, 4])
+def test_an_interrupt_at_any_step_leaves_whole_realizations(tmp_path, shard):
     """Every renaming and removal of one `append` is interrupted in turn; each time the run resumes from what is there."""
     path = tmp_path / "e.zarr"
-    EnsembleStore.create(path, GRID, PROPERTIES, {})
+    EnsembleStore.create(path, GRID, PROPERTIES, {}, shard=shard)
     steps = 0
     while len(EnsembleStore.open(path)) < 6:
         held, steps = len(EnsembleStore.open(path)), steps + 1
@@ -179,7 +265,7 @@ def test_an_interrupt_at_any_step_leaves_whole_realizations(tmp_path):
             interrupt_at(patch, steps)
             EnsembleStore.open(path).append(realizations(held // BATCH), trace={"k": held // BATCH})
         assert_prefix_of_the_run(path)
-    assert steps > 20
+    assert steps > 15
 
 
 def interrupt_at(patch, step):
@@ -215,7 +301,7 @@ def assert_prefix_of_the_run(path):
 def test_a_writer_killed_at_any_moment_leaves_whole_realizations(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     path, moments, reached = tmp_path / "e.zarr", np.random.default_rng(0), [0]
-    EnsembleStore.create(path, GRID, PROPERTIES, {})
+    EnsembleStore.create(path, GRID, PROPERTIES, {}, shard=4)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["endless_run"])
     for _ in range(8):

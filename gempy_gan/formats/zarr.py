@@ -7,28 +7,35 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from gempy_gan.ensemble import CONVENTION, LOG_WEIGHT, Ensemble, plain, storable
-from gempy_gan.errors import FormatError, GridError
+from gempy_gan.ensemble import LABEL, Ensemble, label_attributes, label_values, label_variables, plain, storable
+from gempy_gan.errors import FormatError, GempyGanError, GridError
+from gempy_gan.formats.zarr_layout import (
+    LOG_WEIGHT_ARRAY,
+    SHARD,
+    Metadata,
+    load,
+    read_json,
+    replace_json,
+    shard_for,
+    shard_of,
+    write_empty,
+)
 from gempy_gan.grid import Grid
+from gempy_gan.labels import Label
 from gempy_gan.properties import Property, as_property
 
-CHUNK_BYTES = 2**26  # a realization is one chunk, cut along x where it is larger than this
 BLOCK_BYTES = 2**26  # how much of a lazy ensemble is read, and compressed in parallel, at once
-VECTOR_CHUNK = 4096  # chunk of the short arrays that have one number per realization
-ZSTD_LEVEL = 1  # of facies, which shrink 18-fold at no cost in time; numbers shrink by 0 to 7 % and take half as long again
 APPENDING = ".appending"
-
-_Metadata = dict[str, Any]
-_LOG_WEIGHT: _Metadata = {"data_type": "float64", "fill_value": 0.0, "attributes": dict(LOG_WEIGHT)}
 
 
 def write(ensemble: Ensemble, path: Path) -> list[Path]:
@@ -44,12 +51,15 @@ def write(ensemble: Ensemble, path: Path) -> list[Path]:
 
 
 def _write(ensemble: Ensemble, path: Path) -> None:
-    store = EnsembleStore.create(path, ensemble.grid, ensemble.properties, ensemble.provenance)
-    block = max(1, BLOCK_BYTES // (4 * ensemble.grid.size * len(ensemble.properties)))
+    shard = shard_for(ensemble.grid) if len(ensemble) > SHARD else 1
+    labels = {name[len(LABEL) :]: ensemble.dataset[name].attrs for name in label_variables(ensemble.dataset)}
+    store = EnsembleStore.create(path, ensemble.grid, ensemble.properties, ensemble.provenance, labels, shard)
+    block = shard * max(1, BLOCK_BYTES // (4 * ensemble.grid.size * len(ensemble.properties) * shard))
     for start in range(0, len(ensemble), block):
         part = ensemble.dataset.isel(realization=slice(start, start + block))
         weights = part["log_weight"].values if "log_weight" in part else None
-        store.extend({p.name: part[p.name].values for p in store.properties}, part["realization"].values, weights)
+        values = {p.name: part[p.name].values for p in store.properties}
+        store.extend(values, part["realization"].values, weights, labels={name: part[LABEL + name].values for name in labels})
 
 
 def read(path: Path) -> Ensemble:
@@ -64,31 +74,45 @@ class EnsembleStore:
     renamed into place. Then the shapes in the arrays' metadata grow and last, in one atomic replacement, the group's
     consolidated metadata, which is what `xr.open_zarr` opens. A process that is killed in between leaves the store as it was
     before the call; what remains of the call is cleared away by the next one. One process may append at a time.
+
+    A realization is a chunk. In a sharded store a file holds `shard` of them (Zarr's sharding codec), so that thousands of small
+    realizations are not thousands of files; any one of them is still read alone. Appending rewrites the last file unless it is
+    full: append `shard` realizations at a time.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._root = _load(path)
+        self._root = load(path)
         self._clean = False
         attributes = self._root["attributes"]
         self._resolution = tuple(json.loads(attributes["grid"])["resolution"])
         self.properties = tuple(Property.from_dict(p) for p in json.loads(attributes["properties"]))
+        self.labels = tuple(name[len(LABEL) :] for name in self._growing() if name.startswith(LABEL) and self._rank(name) == 1)
 
     @classmethod
     def create(
-        cls, path: str | os.PathLike[str], grid: Grid, properties: Sequence[Property | str], provenance: Mapping[str, Any]
+        cls,
+        path: str | os.PathLike[str],
+        grid: Grid,
+        properties: Sequence[Property | str],
+        provenance: Mapping[str, Any],
+        labels: Iterable[Label | str] | Mapping[str, Mapping[str, Any]] = (),
+        shard: int = 1,
     ) -> EnsembleStore:
         """Make an empty store. A "trace" in the provenance, a list, is what `append` adds to.
 
-        Raises FormatError when the path exists, or the disk refuses.
+        `labels` are those that every realization will have, each a `Label` or a name, or a mapping of names to attributes;
+        `shard` is how many realizations of a property go into one file. Raises FormatError when the path exists, or the disk
+        refuses.
         """
+        described = labels if isinstance(labels, Mapping) else {_name(label): label_attributes(label) for label in labels}
         target = Path(path)
         if target.exists():
             raise FormatError(f"{target} exists already. Resume it, remove it, or choose another store.")
         staging = target.with_name(f".creating-{uuid.uuid4().hex}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write_empty(staging, grid, [as_property(p) for p in properties], provenance)
+            write_empty(staging, grid, [as_property(p) for p in properties], provenance, described, shard)
             staging.rename(target)
         except OSError as error:
             raise FormatError(f"The store {target} was not made: {error.strerror or error}. Choose another folder.") from error
@@ -113,82 +137,135 @@ class EnsembleStore:
         """What the store holds now, read when asked for; the traces stand in the provenance under "trace"."""
         return Ensemble(xr.open_zarr(self.path, chunks=None, consolidated=True))
 
-    def append(self, values: ArrayLike, trace: Mapping[str, Any] | None = None, log_weights: ArrayLike | None = None) -> None:
-        """Add realizations (k, c, nx, ny, nz), the trace of how they were drawn, and their log weights (k,): all or nothing.
+    def read(self, indices: Sequence[int]) -> NDArray[np.float32]:
+        """Some realizations (k, c, nx, ny, nz) by their place in the store, counted from 0: the quick way to random ones.
 
-        Raises GridError when the shape does not fit, GempyGanError for facies of no known code, and FormatError when the
-        disk refuses (the store then holds what it held) or another process has extended the store meanwhile.
+        One at a time, because Zarr 3.1 takes three times as long for a list of them, where they are sharded.
+        """
+        import zarr
+
+        arrays: list[Any] = [zarr.open_array(self.path / p.name, mode="r") for p in self.properties]
+        values = np.empty((len(indices), len(arrays), *self._resolution), np.float32)
+        for c, array in enumerate(arrays):
+            for k, index in enumerate(indices):
+                values[k, c] = array[int(index)]
+        return values
+
+    def append(
+        self,
+        values: ArrayLike,
+        trace: Mapping[str, Any] | None = None,
+        log_weights: ArrayLike | None = None,
+        labels: pd.DataFrame | Mapping[str, ArrayLike] | None = None,
+    ) -> None:
+        """Add realizations (k, c, nx, ny, nz), the trace of how they were drawn, their log weights (k,) and their labels, a
+        column (k,) for each: all or nothing.
+
+        Raises GridError when the shape does not fit, GempyGanError for facies of no known code or labels other than the store's,
+        and FormatError when the disk refuses (the store then holds what it held) or another process has extended the store
+        meanwhile.
         """
         array = np.asarray(values)
         expected = (len(self.properties), *self._resolution)
         if array.shape[1:] != expected:
             raise GridError(f"The realizations have shape {array.shape}. Expected (k, {', '.join(map(str, expected))}).")
-        start = self._next_label()
-        labels = np.arange(start, start + len(array))
-        self.extend({p.name: array[:, c] for c, p in enumerate(self.properties)}, labels, log_weights, trace)
+        start = self._next_number()
+        numbers = np.arange(start, start + len(array))
+        self.extend({p.name: array[:, c] for c, p in enumerate(self.properties)}, numbers, log_weights, trace, labels)
 
     def extend(
         self,
         values: Mapping[str, NDArray[Any]],
-        labels: NDArray[np.int64],
+        numbers: NDArray[np.int64],
         log_weights: ArrayLike | None = None,
         trace: Mapping[str, Any] | None = None,
+        labels: pd.DataFrame | Mapping[str, ArrayLike] | None = None,
     ) -> None:
         """As `append`, with the values (k, nx, ny, nz) by property and the numbers of the realizations given."""
         new = {p.name: storable(values[p.name], p) for p in self.properties}
-        if log_weights is not None and np.shape(log_weights) != labels.shape:
-            raise GridError(f"The log weights have shape {np.shape(log_weights)}. Expected {labels.shape}, one per realization.")
+        if log_weights is not None and np.shape(log_weights) != numbers.shape:
+            raise GridError(f"The log weights have shape {np.shape(log_weights)}. Expected {numbers.shape}, one per realization.")
+        vectors = {"realization": numbers, **self._label_columns(labels, len(numbers))}
+        if log_weights is not None:
+            vectors["log_weight"] = np.asarray(log_weights, np.float64)
         self._check_extendable(log_weights)
-        length = len(self) + len(labels)
-        try:
+        length = len(self) + len(numbers)
+        with self._all_or_nothing("extended"):
             self._clear_remains()
             self._clean = False
-            new["realization"] = np.concatenate([self._vector("realization"), labels])
-            if log_weights is not None:
-                new["log_weight"] = np.concatenate([self._vector("log_weight"), np.asarray(log_weights, np.float64)])
+            new = {name: np.concatenate([self._last_shard(name), array]) for name, array in new.items()}
+            new |= {name: np.concatenate([self._vector(name), array]) for name, array in vectors.items()}
             arrays = {name: self._grown(name, length) for name in new}
             for name, array in new.items():
                 _place(self.path / name, arrays[name], array)
             self._commit(arrays, trace)
             self._clean = True
+
+    def amend(self, provenance: Mapping[str, Any]) -> None:
+        """Replace what the provenance says, except for the traces, in one step. Raises FormatError when the disk refuses."""
+        traces = {key: value for key, value in self._provenance().items() if key == "trace"}
+        with self._all_or_nothing("amended"):
+            self._replace_root({}, {**plain(dict(provenance)), **traces})
+
+    @contextmanager
+    def _all_or_nothing(self, done: str) -> Iterator[None]:
+        """A disk that refuses in the block leaves the store as it was, and becomes a FormatError."""
+        try:
+            yield
         except OSError as error:
             with suppress(OSError):  # what cannot be cleared away now is cleared away by the next call
                 self._clear_remains()
             kept = (
                 f"It keeps its {len(self)} realizations: make room, then resume" if len(self) else "It holds none yet: make room"
             )
-            raise FormatError(f"The store {self.path} was not extended: {error.strerror or error}. {kept}.") from error
+            raise FormatError(f"The store {self.path} was not {done}: {error.strerror or error}. {kept}.") from error
 
     def _provenance(self) -> dict[str, Any]:
         return dict(json.loads(self._root["attributes"]["provenance"]))
 
-    def _growing(self) -> dict[str, _Metadata]:
+    def _growing(self) -> dict[str, Metadata]:
         """Metadata of every array that runs along the realizations, as last committed."""
-        arrays: dict[str, _Metadata] = self._root["consolidated_metadata"]["metadata"]
+        arrays: dict[str, Metadata] = self._root["consolidated_metadata"]["metadata"]
         return {name: meta for name, meta in arrays.items() if "realization" in (meta.get("dimension_names") or ())}
 
-    def _grown(self, name: str, length: int) -> _Metadata:
+    def _grown(self, name: str, length: int) -> Metadata:
         """The metadata an array will have at this length. Log weights come with the first realizations, or never."""
-        meta = copy.deepcopy(self._growing().get(name) or {**self._growing()["realization"], **_LOG_WEIGHT})
+        meta = copy.deepcopy(self._growing().get(name) or {**self._growing()["realization"], **LOG_WEIGHT_ARRAY})
         meta["shape"][0] = length
         return meta
 
+    def _rank(self, name: str) -> int:
+        return len(self._growing()[name]["shape"])
+
     def _vector(self, name: str) -> NDArray[Any]:
         """The numbers per realization that an array holds now, (n,)."""
+        return self._rows(name, 0) if len(self) else np.empty(0, dtype=np.int64)
+
+    def _last_shard(self, name: str) -> NDArray[Any]:
+        """The realizations of a property in the file that is not full yet."""
+        return self._rows(name, len(self) // shard_of(self._growing()[name]) * shard_of(self._growing()[name]))
+
+    def _rows(self, name: str, start: int) -> NDArray[Any]:
         import zarr
 
-        if not len(self):
-            return np.empty(0, dtype=np.int64)
         array: Any = zarr.open_array(self.path / name, mode="r")
-        return np.asarray(array[: len(self)])
+        return np.asarray(array[start : len(self)])
 
-    def _next_label(self) -> int:
+    def _label_columns(self, labels: pd.DataFrame | Mapping[str, ArrayLike] | None, n: int) -> dict[str, NDArray[Any]]:
+        """New values of the label variables. Raises GempyGanError unless they are those of the store, n of each."""
+        given: dict[Any, Any] = {} if labels is None else dict(labels.items())
+        if set(given) != set(self.labels):
+            has, got = (", ".join(sorted(map(str, names))) or "no labels" for names in (self.labels, given))
+            raise GempyGanError(f"The store {self.path} has {has}, and {got} were given. Expected the same for all realizations.")
+        return {LABEL + name: label_values(given[name], LABEL + name, n) for name in self.labels}
+
+    def _next_number(self) -> int:
         return int(self._vector("realization")[-1]) + 1 if len(self) else 0
 
     def _check_extendable(self, log_weights: ArrayLike | None) -> None:
         if len(EnsembleStore(self.path)) != len(self):
             raise FormatError(f"Another process has extended the store {self.path}. Wait for it to end, then resume.")
-        if any(self._growing()[p.name]["chunk_grid"]["configuration"]["chunk_shape"][0] != 1 for p in self.properties):
+        if not all(shard_of(self._growing()[p.name]) for p in self.properties):
             raise FormatError(f"The store {self.path} mixes realizations in one chunk: it cannot be extended. Write a new one.")
         if len(self) and (log_weights is not None) != ("log_weight" in self._growing()):
             has, given = ("has", "none were") if log_weights is None else ("has no", "some were")
@@ -201,81 +278,46 @@ class EnsembleStore:
         for staging in self.path.glob(f"*/{APPENDING}"):
             shutil.rmtree(staging)
         for name, meta in self._growing().items():
-            if _json(self.path / name / "zarr.json") != meta:
-                _replace_json(self.path / name / "zarr.json", meta)
+            if read_json(self.path / name / "zarr.json") != meta:
+                replace_json(self.path / name / "zarr.json", meta)
         for prop in self.properties:
-            for chunk in (self.path / prop.name / "c").glob("*"):
-                if int(chunk.name) >= len(self):
-                    shutil.rmtree(chunk)
+            shard = shard_of(self._growing()[prop.name])
+            for file in (self.path / prop.name / "c").glob("*"):
+                if int(file.name) * shard >= len(self):
+                    shutil.rmtree(file)
 
-    def _commit(self, arrays: Mapping[str, _Metadata], trace: Mapping[str, Any] | None) -> None:
+    def _commit(self, arrays: Mapping[str, Metadata], trace: Mapping[str, Any] | None) -> None:
         for name, meta in arrays.items():
-            _replace_json(self.path / name / "zarr.json", meta)
+            replace_json(self.path / name / "zarr.json", meta)
         provenance = self._provenance()
         if trace is not None:
             provenance["trace"] = [*provenance.get("trace", []), plain(trace)]
+        self._replace_root(arrays, provenance)
+
+    def _replace_root(self, arrays: Mapping[str, Metadata], provenance: Mapping[str, Any]) -> None:
         root = copy.deepcopy(self._root)
         root["attributes"]["provenance"] = json.dumps(provenance, sort_keys=True)
         root["consolidated_metadata"]["metadata"].update(arrays)
-        _replace_json(self.path / "zarr.json", root)
+        replace_json(self.path / "zarr.json", root)
         self._root = root
 
 
-def _write_empty(path: Path, grid: Grid, properties: Sequence[Property], provenance: Mapping[str, Any]) -> None:
-    """A store without realizations, laid out by xarray, so that xarray reads it as it would read its own."""
-    values = np.empty((0, len(properties), *grid.resolution), np.float32)
-    dataset = Ensemble.from_values(grid, properties, values, provenance).dataset
-    encoding = {p.name: _encoding(grid, dataset[p.name].dtype) for p in properties}
-    dataset.to_zarr(path, zarr_format=3, consolidated=False, encoding={"realization": {"chunks": (VECTOR_CHUNK,)}, **encoding})
-    arrays = {file.parent.name: _json(file) for file in sorted(path.glob("*/zarr.json"))}
-    consolidated = {"kind": "inline", "must_understand": False, "metadata": arrays}
-    _replace_json(path / "zarr.json", {**_json(path / "zarr.json"), "consolidated_metadata": consolidated})
+def _name(label: Label | str) -> str:
+    return label.name if isinstance(label, Label) else label
 
 
-def _encoding(grid: Grid, dtype: np.dtype[Any]) -> dict[str, Any]:
-    from zarr.codecs import ZstdCodec
-
-    nx, ny, nz = grid.resolution
-    slab = min(nx, max(1, CHUNK_BYTES // (ny * nz * dtype.itemsize)))
-    compressors = (ZstdCodec(level=ZSTD_LEVEL),) if dtype.kind == "i" else ()
-    return {"chunks": (1, slab, ny, nz), "compressors": compressors}
-
-
-def _place(folder: Path, meta: _Metadata, values: NDArray[Any]) -> None:
-    """Write the last values of an array with this metadata out of sight, then rename their chunks into place."""
+def _place(folder: Path, meta: Metadata, values: NDArray[Any]) -> None:
+    """Write the last values of an array with this metadata out of sight, then rename their files into place."""
     import zarr
 
     staging = folder / APPENDING
     staging.mkdir(parents=True)
-    _replace_json(staging / "zarr.json", meta)
+    replace_json(staging / "zarr.json", meta)
     array: Any = zarr.open_array(staging, mode="r+", config={"write_empty_chunks": True})
     array[meta["shape"][0] - len(values) :] = values
-    (folder / "c").mkdir(exist_ok=True)
-    for chunk in (staging / "c").glob("*"):
-        chunk.replace(folder / "c" / chunk.name)
+    for file in sorted((staging / "c").rglob("*")):
+        if file.is_file():
+            place = folder / file.relative_to(staging)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(place)
     shutil.rmtree(staging)
-
-
-def _load(path: Path) -> _Metadata:
-    """The group's metadata. Raises FormatError when it is not that of an ensemble store."""
-    try:
-        root = _json(path / "zarr.json")
-    except (FileNotFoundError, NotADirectoryError):
-        raise FormatError(f"{path} is no Zarr 3 store (it has no zarr.json). Check the path.") from None
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path / 'zarr.json'} cannot be read: {error}. Expected the metadata of a Zarr 3 group.") from error
-    found = root.get("attributes", {}).get("gempy_gan_convention")
-    if found != CONVENTION or "consolidated_metadata" not in root:
-        raise FormatError(f"{path} follows the convention {found!r}. Expected {CONVENTION!r}, consolidated, as written here.")
-    return root
-
-
-def _json(file: Path) -> _Metadata:
-    return dict(json.loads(file.read_text(encoding="utf-8")))
-
-
-def _replace_json(file: Path, content: _Metadata) -> None:
-    """Write a file so that readers find either the old content or the new."""
-    new = file.with_name(f"{file.name}.new")
-    new.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    new.replace(file)
