@@ -1,0 +1,52 @@
+"""Label control: whether volumes have what was asked of the prior."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from gempy_gan import scores
+from gempy_gan.errors import GempyGanError
+from gempy_gan.labels import Label
+from gempy_gan.metrics.splits import Array
+
+
+def label_control(asked: pd.DataFrame, measured: pd.DataFrame, labels: Iterable[Label] = ()) -> pd.DataFrame:
+    """How measured labels follow the ones asked for: one row per column that both tables have, in the order of `asked`.
+
+    Row by row, the tables are about the same realization. `correlation` is Pearson's; `slope` is that of the line through
+    measured over asked, 1 where the prior does what it is told and 0 where it does not listen; `bias` is the mean of measured
+    minus asked, in standard deviations of asked; `n` counts the rows where both are known. A `Label` that is drawn on a
+    logarithmic scale is compared on it.
+
+    Compare with the same table of real volumes: a measurement that does not follow the label there cannot do so here.
+
+    Raises GempyGanError when the tables have different lengths, no column in common, or fewer than 3 rows.
+
+    >>> asked = pd.DataFrame({"width": [100.0, 200.0, 300.0]})
+    >>> label_control(asked, asked / 2).loc["width", ["correlation", "slope"]].tolist()
+    [1.0, 0.5]
+    """
+    shared = [name for name in asked.columns if name in measured.columns]
+    if len(asked) != len(measured) or len(asked) < 3 or not shared:
+        raise GempyGanError(
+            f"{len(asked)} rows of {list(asked.columns)} were asked for and {len(measured)} rows of {list(measured.columns)} "
+            "measured. Expected equally many rows, at least 3, and a column in common."
+        )
+    logarithmic = {label.name for label in labels if label.log}
+    rows = {name: _row(asked[name].to_numpy(float), measured[name].to_numpy(float), name in logarithmic) for name in shared}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["correlation", "slope", "bias", "n"]).astype({"n": int})
+
+
+def _row(asked: Array, measured: Array, logarithmic: bool) -> tuple[float, float, float, int]:
+    known = np.isfinite(asked) & np.isfinite(measured)
+    if logarithmic:
+        known &= (asked > 0) & (measured > 0)
+    x, y = (np.log(v[known]) if logarithmic else v[known] for v in (asked, measured))
+    if len(x) < 3 or np.ptp(x) == 0:
+        return np.nan, np.nan, np.nan, len(x)
+    slope = float(np.polyfit(x - x.mean(), y, 1)[0])
+    correlation = scores.correlation(x, y)
+    return 0.0 if correlation is None else correlation, slope, float((y - x).mean() / x.std()), len(x)

@@ -1,0 +1,137 @@
+"""Volumes to be compared: the coarse fraction, the time of deposition, and the bodies in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gempy_gan.ensemble import Ensemble
+from gempy_gan.errors import GempyGanError
+
+Array = NDArray[Any]
+Source = Ensemble | ArrayLike
+
+COARSE = 0.5  # the coarse fraction above which a cell counts as coarse, in every figure
+FRACTION, TIME = "coarse_fraction", "deposition_time"
+SLACK = 1e-3  # by which a fraction may leave [0, 1]: half precision does
+
+
+@dataclass(frozen=True, eq=False)
+class Volumes:
+    """n boxes of cells: `fraction` (n, nx, ny, nz) between 0 and 1, and `time` of the same shape, or None.
+
+    >>> volumes = Volumes.of(np.full((3, 1, 8, 8, 4), 0.7))
+    >>> len(volumes), volumes.shape, int(volumes.bodies.max())
+    (3, (8, 8, 4), 1)
+    """
+
+    fraction: Array
+    time: Array | None = None
+
+    @classmethod
+    def of(cls, source: Source, most: int | None = None, seed: int = 0, what: str = "volumes") -> Volumes:
+        """Volumes from an ensemble, or from an array (n, c, nx, ny, nz) whose first channel is the fraction, the second the time.
+
+        An ensemble's fraction is its property `coarse_fraction`, or else its only continuous one; its time is
+        `deposition_time`. `most` volumes are picked at random by the seed where there are more; only those are read.
+
+        Raises GempyGanError for inactive cells, weights, values that are not finite, or fractions outside [0, 1].
+        """
+        fraction, time = _of_ensemble(source, most, seed) if isinstance(source, Ensemble) else _of_array(source, most, seed, what)
+        _check(fraction, what, 0.0, 1.0)
+        if time is not None:
+            _check(time, f"deposition times of the {what}")
+        return cls(np.clip(fraction, 0.0, 1.0), time)
+
+    def __len__(self) -> int:
+        return len(self.fraction)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Cells along x, y and z."""
+        nx, ny, nz = self.fraction.shape[1:]
+        return nx, ny, nz
+
+    @cached_property
+    def coarse(self) -> NDArray[np.bool_]:
+        """Where the fraction is above `COARSE`, (n, nx, ny, nz)."""
+        return np.asarray(self.fraction > COARSE)
+
+    @cached_property
+    def bodies(self) -> NDArray[np.int32]:
+        """Number of the body that each cell belongs to, from 1 in each volume, 0 for fine cells. Bodies connect through faces."""
+        return self._labelled(np.ones(3, dtype=bool))
+
+    @cached_property
+    def layer_bodies(self) -> NDArray[np.int32]:
+        """As `bodies`, each layer by itself: what a map of the layer shows as one body."""
+        return self._labelled(np.array([False, True, False]))
+
+    def _labelled(self, vertical: NDArray[np.bool_]) -> NDArray[np.int32]:
+        from scipy import ndimage
+
+        structure = ndimage.generate_binary_structure(3, 1)
+        structure[1, 1] = vertical
+        found = np.empty(self.coarse.shape, dtype=np.int32)
+        for volume, out in zip(self.coarse, found, strict=True):
+            ndimage.label(volume, structure, output=out)
+        return found
+
+
+def picks(count: int, most: int | None, seed: int) -> NDArray[np.int64]:
+    """Positions of at most `most` of `count` things, in order, drawn by the seed."""
+    if most is None or most >= count:
+        return np.arange(count)
+    return np.sort(np.random.default_rng([seed, count]).choice(count, most, replace=False))
+
+
+def _of_array(source: ArrayLike, most: int | None, seed: int, what: str) -> tuple[Array, Array | None]:
+    array = np.asarray(source)
+    if array.ndim != 5 or array.shape[1] < 1 or 0 in array.shape:
+        raise GempyGanError(f"The {what} have shape {array.shape}. Expected (n, c, nx, ny, nz), the coarse fraction first.")
+    array = array[picks(len(array), most, seed)]
+    return array[:, 0].astype(np.float32), array[:, 1].astype(np.float32) if array.shape[1] > 1 else None
+
+
+def _of_ensemble(ensemble: Ensemble, most: int | None, seed: int) -> tuple[Array, Array | None]:
+    if not ensemble.grid.active_cells.all():
+        raise GempyGanError("The ensemble has inactive cells. Expected whole boxes, as priors make them.")
+    if np.ptp(ensemble.weights) > 1e-9:
+        raise GempyGanError("The ensemble is weighted. Expected equally likely realizations: resample them first.")
+    part = ensemble.dataset.isel(realization=picks(len(ensemble), most, seed))
+    names = [p.name for p in ensemble.properties]
+    time = part[TIME].values.astype(np.float32) if TIME in names else None
+    return part[fraction_of(ensemble)].values.astype(np.float32), time
+
+
+def fraction_of(ensemble: Ensemble) -> str:
+    """Name of the property that holds the coarse fraction. Raises GempyGanError where that is not clear."""
+    continuous = [p.name for p in ensemble.properties if not p.is_facies and p.name != TIME]
+    if FRACTION in continuous:
+        return FRACTION
+    if len(continuous) != 1:
+        held = ", ".join(p.name for p in ensemble.properties)
+        raise GempyGanError(f"The ensemble holds {held}. Expected a property {FRACTION!r}, or one continuous property.")
+    return continuous[0]
+
+
+def _check(values: Array, what: str, low: float = -np.inf, high: float = np.inf) -> None:
+    for part in _parts(values):
+        least, most = float(part.min()), float(part.max())
+        if not (np.isfinite(least) and np.isfinite(most)):
+            raise GempyGanError(f"The {what} hold values that are not finite. Expected a number in every cell.")
+        if least < low - SLACK or most > high + SLACK:
+            raise GempyGanError(
+                f"The {what} reach from {least:.4g} to {most:.4g}. Expected coarse fractions between {low:g} and {high:g}."
+            )
+
+
+def _parts(values: Array) -> Iterator[Array]:
+    if not len(values):
+        raise GempyGanError("There are no volumes. Expected at least one.")
+    yield from values
