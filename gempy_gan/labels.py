@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Label:
     """A number drawn uniformly between `low` and `high` (uniformly in its logarithm if `log`), in `unit`.
 
-    Networks see labels scaled to [-1, 1] over that range.
+    Networks see labels scaled to [-1, 1] over that range. `along` is "x" or "y" for a label that says where things lie along
+    that axis, 0 being the middle of the box: mirroring the box changes its sign, and cutting the box loses it.
 
     >>> mobility = Label("mobility", 4.0, 64.0, log=True)
     >>> round(mobility.from_scaled(0.0).item(), 6), mobility.to_scaled(4.0).item()
@@ -30,12 +31,18 @@ class Label:
     unit: str = "1"
     log: bool = False
     meaning: str = ""
+    along: str = ""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high and (self.low > 0 or not self.log)):
             kind = "two positive numbers" if self.log else "two numbers"
             raise GempyGanError(
                 f"Label {self.name!r} ranges from {self.low} to {self.high}. Expected {kind}, the lower one first."
+            )
+        if self.along and (self.along not in ("x", "y") or self.low != -self.high):
+            raise GempyGanError(
+                f"Label {self.name!r} is a position along {self.along!r} from {self.low} to {self.high}. "
+                "Expected 'x' or 'y', and a range with 0 in its middle."
             )
 
     def to_scaled(self, values: ArrayLike) -> NDArray[Any]:

@@ -45,11 +45,13 @@ class Simulator(Prior):
     """A prior that runs a process: one seed, one realization, with the labels that it was given.
 
     `labels` are the numbers that shape a realization, with the ranges they are drawn from; `measured` names those that are
-    measured on the result. A simulator is pickled into worker processes by its class and its `state()`.
+    measured on the result. `mirrors` names the axes ("x", "y" or "xy") along which a mirrored realization is as likely as the
+    realization itself. A simulator is built again in worker processes from its class and its `state()`.
     """
 
     labels: tuple[Label, ...]
     measured: tuple[str, ...] = ()
+    mirrors: str = ""
 
     @abstractmethod
     def simulate(self, seed: int, labels: Mapping[str, float] | None = None) -> tuple[NDArray[Any], dict[str, float]]:

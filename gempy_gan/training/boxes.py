@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import itertools
 import queue
 import threading
 from abc import ABC, abstractmethod
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 Batch = tuple[NDArray[np.float16], NDArray[np.float32]]
 
+POLL = 0.1  # seconds
 AHEAD = 4  # batches made before they are asked for
 AXES = "xy"  # that a volume may be mirrored along: mirrored in z, time would run downwards
 
@@ -25,12 +28,14 @@ AXES = "xy"  # that a volume may be mirrored along: mirrored in z, time would ru
 class Boxes(ABC):
     """An endless stream of batches for a domain: values (b, c, nx, ny, nz) in half precision, labels (b, k) scaled to [-1, 1].
 
-    `flips` names the axes along which a mirrored volume is as good as the volume itself.
+    `flips` names the axes along which a mirrored volume is as good as the volume itself, `smallest` is the least number of
+    volumes that a step chooses from.
     """
 
     domain: Domain
     seed: int
     flips: str = ""
+    smallest: int
 
     @abstractmethod
     def choose(self, step: int, size: int) -> NDArray[np.int64]:
@@ -45,14 +50,25 @@ class Boxes(ABC):
         """What decides the stream, as plain JSON values: a resumed training must find the same."""
 
     def seek(self, step: int) -> None:  # noqa: B027  # most streams can begin anywhere
-        """Get ready to begin at a step."""
+        """Get ready to begin at a step; called once, before the first batch."""
 
     def account(self) -> dict[str, Any]:
         """What the stream has done so far, for the log and the card."""
         return {}
 
+    def interrupt(self) -> None:  # noqa: B027  # most streams never wait
+        """Give up waiting for volumes: no batch is wanted any more."""
+
     def close(self) -> None:  # noqa: B027  # most streams hold nothing
         """Let go of workers and files."""
+
+    def check_batch(self, size: int) -> None:
+        """Raise GempyGanError when a batch of this size cannot be filled with different volumes."""
+        if size > self.smallest:
+            raise GempyGanError(
+                f"A batch holds {size} boxes, and there are {self.smallest} volumes to choose from. "
+                "Make the batch smaller, or simulate more volumes."
+            )
 
     def batch(self, step: int, size: int) -> Batch:
         """The boxes of a step."""
@@ -67,6 +83,7 @@ class Boxes(ABC):
         for axis in self.flips:
             if rng.random() < 0.5:
                 values = np.flip(values, 1 + AXES.index(axis))
+                labels = np.where([label.along == axis for label in self.domain.labels], -labels, labels)
         return np.ascontiguousarray(values), labels
 
     def _corner(self, available: Sequence[int], rng: np.random.Generator) -> list[tuple[int, int]]:
@@ -78,6 +95,17 @@ def check_flips(flips: str) -> str:
     if set(flips) - set(AXES) or len(set(flips)) < len(flips):
         raise GempyGanError(f"Volumes were to be mirrored along {flips!r}. Allowed: x, y, xy or nothing; time runs upwards in z.")
     return flips
+
+
+def check_positions(domain: Domain, volume: Sequence[int]) -> None:
+    """Raise GempyGanError for a label that says where things lie along an axis in which boxes are cut from larger volumes."""
+    cut = "".join(axis for axis, box, whole in zip(AXES, domain.shape, volume, strict=False) if box < whole)
+    lost = [label.name for label in domain.labels if label.along and label.along in cut]
+    if lost:
+        raise GempyGanError(
+            f"Label {lost[0]!r} says where things lie along {cut}, and boxes of {domain.shape} cells that are cut from "
+            f"{tuple(volume)} lose that. Leave the label out, or learn from whole volumes."
+        )
 
 
 def check_box(box: Sequence[int], volume: Sequence[int], what: str) -> None:
@@ -104,36 +132,46 @@ def scaled_labels(domain: Domain, labels: Mapping[str, Any]) -> NDArray[np.float
     return np.stack(columns, axis=1).astype(np.float32) if columns else np.empty((1, 0), np.float32)
 
 
-def prefetched(boxes: Boxes, size: int, start: int) -> Generator[Batch, None, None]:
-    """Batches from step `start` on, made by a thread while the steps compute; close the iterator to end the thread."""
+def prefetched(boxes: Boxes, size: int, start: int, stop: threading.Event) -> Generator[Batch, None, None]:
+    """Batches from step `start` on, made by a thread while the steps compute; they end when `stop` is set.
+
+    Close the iterator to end the thread.
+    """
     ready: queue.Queue[Batch | BaseException] = queue.Queue(AHEAD)
     done = threading.Event()
 
     def fill() -> None:
-        step = start
-        while not done.is_set():
+        for step in itertools.count(start):
             try:
                 made: Batch | BaseException = boxes.batch(step, size)
             except BaseException as error:  # noqa: BLE001  # raised again where the batch is asked for
                 made = error
-            while not done.is_set():
-                try:
-                    ready.put(made, timeout=0.1)
-                    break
-                except queue.Full:
-                    continue
-            if isinstance(made, BaseException):
+            if not _handed_over(ready, made, done) or isinstance(made, BaseException):
                 return
-            step += 1
 
-    thread = threading.Thread(target=fill, name="boxes", daemon=True)
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(fill,), name="boxes", daemon=True)
     thread.start()
     try:
-        while True:
-            found = ready.get()
+        while not stop.is_set():
+            try:
+                found = ready.get(timeout=POLL)
+            except queue.Empty:
+                continue
             if isinstance(found, BaseException):
                 raise found
             yield found
     finally:
         done.set()
+        boxes.interrupt()
         thread.join()
+
+
+def _handed_over(ready: queue.Queue[Batch | BaseException], made: Batch | BaseException, done: threading.Event) -> bool:
+    """Whether a batch found room before the end."""
+    while not done.is_set():
+        try:
+            ready.put(made, timeout=POLL)
+        except queue.Full:
+            continue
+        return True
+    return False

@@ -67,7 +67,7 @@ class Training:
         self.batch = plan.batch or self.recipe.batch
         self.step, self.seconds = 0, 0.0
         self.losses = Losses()
-        boxes.choose(0, self.batch)  # a batch larger than the training set is found now
+        boxes.check_batch(self.batch)
         self.devices.place(self.recipe)
         self.average = Average(self.recipe.networks, self.recipe.averaged, self.recipe.average)
         self.checkpoints = Checkpoints(plan.out / "checkpoints")
@@ -94,10 +94,12 @@ class Training:
         if self.done:
             self._finish()
             return
-        with closing(prefetched(self.boxes, self.batch, self.step)) as batches:
-            while not self.devices.agree(self.done or stop.is_set()):
-                self.take(*next(batches))
+        with closing(prefetched(self.boxes, self.batch, self.step, stop)) as batches:
+            for values, labels in batches:
+                self.take(values, labels)
                 self._look_after()
+                if self.devices.agree(self.done or stop.is_set()):
+                    break
         self._finish()
         if not self.done:
             raise KeyboardInterrupt
@@ -174,6 +176,7 @@ class Training:
     def _resume_or_begin(self) -> None:
         self.folder.claim(self._identity(), self.devices.rank == 0)
         found = self.checkpoints.latest()
+        self.boxes.seek(0 if found is None else found.step)
         if found is None:
             if self.plan.init is not None:
                 start_from(self.recipe, load_prior(self.plan.init), self.plan.init)
@@ -183,7 +186,6 @@ class Training:
         fill_networks("average", self.average.networks, found.tensors)
         fill_optimizers(self.recipe.optimizers, found.tensors, found.notes["optimizers"])
         self.step, self.seconds = found.step, float(found.notes["seconds"])
-        self.boxes.seek(self.step)
         self.folder.rewind(self.step)
 
     def _identity(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +11,18 @@ from gempy_gan.errors import GempyGanError
 from gempy_gan.files import read_ensemble
 from gempy_gan.labels import Label
 from gempy_gan.learning import SHAPES, Domain
-from gempy_gan.training.boxes import Boxes, check_box
+from gempy_gan.plugins import get_prior, registry
+from gempy_gan.prior import Simulator
+from gempy_gan.training.boxes import Boxes, check_box, check_positions
 from gempy_gan.training.plan import Plan
+from gempy_gan.training.simulated import SimulatedBoxes, Supply
 from gempy_gan.training.stored import StoredBoxes
 
 
 def open_boxes(plan: Plan) -> Boxes:
     """The boxes that a plan learns from. Raises GempyGanError where shape, labels or properties do not fit the data."""
+    if plan.data in {entry.name for entry in registry().of("priors")}:
+        return _simulated(plan)
     ensemble = read_ensemble(plan.data)
     domain = Domain(
         ensemble.properties,
@@ -24,7 +30,25 @@ def open_boxes(plan: Plan) -> Boxes:
         ensemble.grid.cell_size,
         chosen_labels(plan, known_labels(ensemble)),
     )
-    return StoredBoxes.of(ensemble, domain, plan.seed, plan.flips or "")
+    mirrors = str(ensemble.provenance.get("mirrors", ""))
+    return StoredBoxes.of(ensemble, domain, plan.seed, mirrors if plan.flips is None else plan.flips)
+
+
+def _simulated(plan: Plan) -> SimulatedBoxes:
+    """The simulator makes volumes of the boxes' shape, unless its own options say that they are larger."""
+    factory: Any = registry().get("priors", plan.data).load()
+    wanted = plan.shape or SHAPES.get(plan.preset)
+    takes_shape = wanted is not None and "shape" in inspect.signature(factory).parameters
+    simulator = get_prior(plan.data, **{**({"shape": wanted} if takes_shape else {}), **plan.simulator})
+    if not isinstance(simulator, Simulator):
+        raise GempyGanError(f"The prior {plan.data!r} is no simulator. Give a simulator, or the path of a training set.")
+    domain = Domain(
+        simulator.properties, box_shape(plan, simulator.shape), simulator.cell_size, chosen_labels(plan, simulator.labels)
+    )
+    check_positions(domain, simulator.shape)
+    supply = Supply(plan.first, plan.fresh, plan.keep)
+    flips = simulator.mirrors if plan.flips is None else plan.flips
+    return SimulatedBoxes(simulator, domain, supply, plan.out / "simulated", plan.jobs, plan.seed, flips)
 
 
 def box_shape(plan: Plan, volume: Sequence[int]) -> tuple[int, int, int]:

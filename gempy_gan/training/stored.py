@@ -14,7 +14,7 @@ from gempy_gan import progress
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError
 from gempy_gan.learning import Domain
-from gempy_gan.training.boxes import Boxes, check_box, scaled_labels, to_half
+from gempy_gan.training.boxes import Boxes, check_box, check_positions, scaled_labels, to_half
 
 BLOCK = 64  # volumes read at once
 
@@ -36,6 +36,7 @@ class StoredBoxes(Boxes):
     def of(cls, ensemble: Ensemble, domain: Domain, seed: int = 0, flips: str = "") -> StoredBoxes:
         """Read an ensemble. Raises GempyGanError where it does not fit the domain, or values or labels are missing."""
         check_box(domain.shape, ensemble.grid.resolution, "volumes")
+        check_positions(domain, ensemble.grid.resolution)
         properties = [ensemble.property(p.name) for p in domain.properties]
         values = np.empty((len(ensemble), len(properties), *ensemble.grid.resolution), np.float16)
         for start in progress.track(range(0, len(ensemble), BLOCK), "volumes read", -(-len(ensemble) // BLOCK)):
@@ -46,13 +47,13 @@ class StoredBoxes(Boxes):
 
     def choose(self, step: int, size: int) -> NDArray[np.int64]:
         """The next `size` volumes of the passes."""
-        if size > len(self.values):
-            raise GempyGanError(
-                f"A batch holds {size} boxes and the training set {len(self.values)} volumes. "
-                "Make the batch smaller, or simulate more volumes."
-            )
         places = np.arange(step * size, (step + 1) * size)
         return np.array([self._order(int(place) // len(self.values))[place % len(self.values)] for place in places])
+
+    @property
+    def smallest(self) -> int:  # type: ignore[override]
+        """How many volumes there are."""
+        return len(self.values)
 
     def volume(self, number: int) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
         """One volume and its labels."""
