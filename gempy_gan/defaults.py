@@ -13,6 +13,9 @@ def gempy_gan_register_priors(register: Register) -> None:
     register(
         "mixture", "gempy_gan.priors.mixture:MixturePrior", "equal Gaussian mixture around examples, with its exact denoiser"
     )
+    register(
+        "diffusion", "gempy_gan.priors.diffusion:LearnedDiffusion", "denoising network, learned, conditional on wells (train it)"
+    )
     register("trained", "gempy_gan.weights:load_prior", "what was trained before, by the path of its file", (".safetensors",))
 
 

@@ -99,9 +99,14 @@ class LatentPrior(Prior):
 
 
 class DiffusionPrior(Prior):
-    """A prior that knows the expected clean realization behind a noisy one."""
+    """A prior that knows the expected clean realization behind a noisy one.
+
+    `sigma_max` is the noise level at which nothing of the realization is left, in the unit of m; `centre` is about the mean
+    of the prior, around which noise is drawn at that level.
+    """
 
     sigma_max: float
+    centre: float = 0.0
 
     @abstractmethod
     def denoise(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:
@@ -110,6 +115,10 @@ class DiffusionPrior(Prior):
         `condition`, for priors that take one, is a tuple (mask, values) or (mask, values, std), each (c, nx, ny, nz): cells
         where `mask` is true are known to be `values`, within `std` (0 where not given).
         """
+
+    def finish(self, x: Tensor) -> Tensor:
+        """What a sampler ends with, x (n, c, nx, ny, nz), as a realization: put back into bounds that it may have left a little."""
+        return x
 
 
 class TunablePrior(LatentPrior):

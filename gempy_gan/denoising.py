@@ -1,0 +1,52 @@
+"""From noise to realizations: the noise levels and Heun's method of Karras et al. (2022), for any diffusion prior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from gempy_gan.prior import DiffusionPrior
+
+SIGMA_MIN = 0.002  # of the largest spread of a property between 0 and 1: below the noise of any log
+RHO = 7.0  # Karras et al. (2022), equation 5: how much denser the levels lie at small noise
+
+
+def noise_levels(sigma_max: float, steps: int, sigma_min: float = SIGMA_MIN) -> Tensor:
+    """Decreasing noise levels (steps + 1,) from sigma_max to sigma_min, then 0 (Karras et al. 2022, equation 5)."""
+    import torch
+
+    position = torch.linspace(0, 1, steps, dtype=torch.float64)
+    levels = (sigma_max ** (1 / RHO) + position * (sigma_min ** (1 / RHO) - sigma_max ** (1 / RHO))) ** RHO
+    return torch.cat([levels, levels.new_zeros(1)])
+
+
+def heun(denoise: Callable[[Tensor, float], Tensor], x: Tensor, levels: Tensor) -> Tensor:
+    """Follow the probability flow from x, noisy at levels[0], down the levels (Karras et al. 2022, algorithm 1).
+
+    `denoise(x, sigma)` is the expected clean realization; it is asked twice per level, once for the last.
+    """
+    for sigma, following in zip(levels[:-1].tolist(), levels[1:].tolist(), strict=True):
+        slope = (x - denoise(x, sigma)) / sigma
+        ahead = x + (following - sigma) * slope
+        if following:
+            slope = (slope + (ahead - denoise(ahead, following)) / following) / 2
+            ahead = x + (following - sigma) * slope
+        x = ahead
+    return x
+
+
+def draw(
+    prior: DiffusionPrior, n: int, generator: torch.Generator | None = None, condition: Any = None, steps: int = 12
+) -> Tensor:
+    """n realizations (n, c, nx, ny, nz) of a diffusion prior, given what `condition` knows (as `denoise` takes it)."""
+    import torch
+
+    levels = noise_levels(prior.sigma_max, steps)
+    noise = torch.randn((n, len(prior.properties), *prior.shape), generator=generator)
+    with torch.no_grad():
+        x = heun(lambda x, sigma: prior.denoise(x, sigma, condition), prior.centre + prior.sigma_max * noise, levels)
+        return prior.finish(x)

@@ -1,0 +1,228 @@
+"""A diffusion prior that is learned: a U-Net that expects the clean realization behind a noisy one, and knows wells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from gempy_gan.denoising import draw
+from gempy_gan.errors import GempyGanError
+from gempy_gan.learning import Domain, LearnedPrior, Recipe
+from gempy_gan.networks.channels import Channels
+from gempy_gan.networks.plane_unet import PlaneUNet
+from gempy_gan.prior import DiffusionPrior
+from gempy_gan.priors.well_masks import random_wells
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+SPREAD = 0.6  # standard deviation of a fraction scaled to [-1, 1]: sigma_data of Karras et al. (2022)
+SIGMA_MAX = 60.0  # in [-1, 1]; box-wide contrasts survive much noise, because thousands of cells repeat them
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {"widths": (48, 96, 160), "blocks": 1},
+    "small": {"widths": (48, 128, 192, 256), "blocks": 1},
+    "paper": {"widths": (48, 96, 192, 256), "blocks": 1},
+}
+
+
+class LearnedDiffusion(LearnedPrior, DiffusionPrior):
+    """Realizations by removing noise, step by step, with a network that learned from training boxes.
+
+    `labels` fixes some of the domain's labels, in their own units; the others are left open. `steps` are Heun steps from noise
+    to a realization, two network evaluations each. Build one with `of`, from a file with `load_prior`, or train one.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        unet: PlaneUNet,
+        options: Mapping[str, Any],
+        labels: Mapping[str, float] | None = None,
+        steps: int = 12,
+    ) -> None:
+        self.domain, self.networks, self.options = domain, {"unet": unet}, dict(options)
+        self.properties, self.shape, self.cell_size = domain.properties, domain.shape, domain.cell_size
+        self.channels = Channels(domain.properties, domain.shape[2])
+        self.labels, self.steps = dict(labels or {}), steps
+        self._asked = _scaled_labels(domain, self.labels)
+        self.sigma_max, self.centre = SIGMA_MAX / 2, 0.5
+
+    @classmethod
+    def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> LearnedDiffusion:
+        """Build one. `options`: `widths` and `blocks` of the network, and `labels`, `steps` of the class."""
+        used = {key: options.pop(key) for key in ("labels", "steps") if key in options}
+        plan = {**PRESETS["small"], **options}
+        unknown = plan.keys() - PRESETS["small"].keys()
+        if unknown:
+            raise GempyGanError(f"A diffusion prior has no option {min(unknown)!r}. Expected: widths, blocks, labels, steps.")
+        unet = networks["unet"] if networks else _unet(domain, plan["widths"], plan["blocks"])
+        return cls(domain, unet, plan, **used)  # type: ignore[arg-type]
+
+    @classmethod
+    def recipe(cls, domain: Domain, preset: str = "small", **options: Any) -> DiffusionRecipe:
+        """How it is trained; `options` as in `DiffusionRecipe`."""
+        if preset not in PRESETS:
+            raise GempyGanError(f"A diffusion prior has no preset {preset!r}. Expected one of {', '.join(PRESETS)}.")
+        return DiffusionRecipe(domain, **{**PRESETS[preset], **options})
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n realizations (n, c, nx, ny, nz)."""
+        return draw(self, n, generator, steps=self.steps)
+
+    def denoise(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:
+        """E[m | m + sigma * noise = x, condition], as the network learned it; differentiable in x."""
+        level = 2 * torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
+        labels = self._asked.to(x.device).expand(len(x), -1)
+        known = None if condition is None else _condition(condition, x)
+        if self.networks["unet"].training:
+            self.networks["unet"].eval()
+        return (denoise(self.networks["unet"], 2 * x - 1, level, labels, known) + 1) / 2
+
+    def finish(self, x: Tensor) -> Tensor:
+        """Fractions within [0, 1], times that never decrease upwards."""
+        parts = [m.cummax(dim=-1).values if up else m for m, up in zip(x.unbind(1), self.channels.increasing, strict=True)]
+        return torch.stack(parts, dim=1).clamp(0, 1)
+
+    def state(self) -> Mapping[str, Any]:
+        """Labels and steps; the file says the rest."""
+        return {"labels": self.labels, "steps": self.steps}
+
+
+class DiffusionRecipe(Recipe):
+    """Denoising score matching (Karras et al. 2022, table 1) on boxes with random wells and, often, without their labels.
+
+    Noise levels are log-normal: `noise_mean` and `noise_spread` of ln sigma, for values scaled to [-1, 1], lie higher than for
+    photographs, because what a box of many alike cells shows is settled at high noise. `blind` is the share of boxes shown
+    without a label.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        widths: Sequence[int],
+        blocks: int = 1,
+        rate: float = 1e-3,
+        batch: int = 32,
+        warm_up: int = 200,
+        noise_mean: float = 0.0,
+        noise_spread: float = 1.6,
+        blind: float = 0.3,
+    ) -> None:
+        self.domain, self.batch = domain, int(batch)
+        self.options = {"widths": tuple(widths), "blocks": int(blocks)}
+        unet = _unet(domain, widths, blocks)
+        self.networks: Mapping[str, nn.Module] = {"unet": unet}
+        self.optimizers: Mapping[str, Optimizer] = {
+            "unet": torch.optim.AdamW(unet.parameters(), rate, (0.9, 0.99), weight_decay=0.01)
+        }
+        self.averaged = ("unet",)
+        self.rate, self.warm_up, self.blind = rate, warm_up, blind
+        self.noise_mean, self.noise_spread = noise_mean, noise_spread
+        self.channels = Channels(domain.properties, domain.shape[2])
+
+    def step(self, values: Tensor, labels: Tensor, number: int) -> dict[str, Tensor]:
+        """One step; shows the weighted loss."""
+        clean = self.channels.encode(values)
+        known = random_condition(clean)
+        shown = torch.where(torch.rand(len(labels), 1, device=labels.device) < self.blind, torch.nan, labels)
+        sigma = torch.exp(self.noise_mean + self.noise_spread * torch.randn(len(clean), device=clean.device))
+        x = clean + _each(sigma) * torch.randn_like(clean)
+        error = (denoise(self.networks["unet"], x, sigma, shown, known) - clean).square()
+        loss = (error.mean(dim=(1, 2, 3, 4)) * (sigma**2 + SPREAD**2) / (sigma * SPREAD) ** 2).mean()
+        optimizer = self.optimizers["unet"]
+        for group in optimizer.param_groups:
+            group["lr"] = self.rate * min(1.0, (number + 1) / self.warm_up)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.networks["unet"].parameters(), 1.0)
+        optimizer.step()
+        return {"loss": loss.detach()}
+
+    def prior(self, networks: Mapping[str, nn.Module]) -> LearnedDiffusion:
+        """The prior of these networks."""
+        return LearnedDiffusion.of(self.domain, networks, **self.options)
+
+
+def denoise(unet: nn.Module, x: Tensor, sigma: Tensor, labels: Tensor, known: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Expected clean boxes behind x (n, c, nx, ny, nz), all scaled to [-1, 1]; preconditioned as Karras et al. (2022), table 1.
+
+    `known` is (trust, values): trust is 1 in cells that are known exactly, lower where they are known within an error, 0
+    elsewhere. The expectation in a cell that is known exactly is its value, whatever the network says.
+    """
+    trust, values = known if known is not None else (torch.zeros_like(x), torch.zeros_like(x))
+    total = (sigma**2 + SPREAD**2).sqrt()
+    planes = torch.cat([_fold(x / _each(total)), _fold(trust), _fold(trust * values)], dim=1)
+    planes = planes.contiguous(memory_format=torch.channels_last)
+    out = _unfold(unet(planes, sigma.log() / 4, labels).float(), x)
+    expected = _each(SPREAD**2 / total**2) * x + _each(sigma * SPREAD / total) * out
+    return torch.where(trust >= 1, values, expected)
+
+
+def random_condition(clean: Tensor) -> tuple[Tensor, Tensor]:
+    """Trust and values on random wells in boxes scaled to [-1, 1], (n, c, nx, ny, nz) each; from torch's global generator.
+
+    Half of the boxes have errors on their logs, the same standard deviation in each cell of a box, up to 0.2 of the full
+    range. The first property is logged always, each other one in a fifth of the boxes.
+    """
+    n, c = clean.shape[:2]
+    wells = random_wells(n, (clean.shape[2], clean.shape[3], clean.shape[4]), clean.device)
+    logged = torch.rand(n, c, device=clean.device) < 0.2
+    logged[:, 0] = True
+    mask = wells[:, None] & _each(logged)
+    std = 0.2 * torch.rand(n, device=clean.device) ** 2 * (torch.rand(n, device=clean.device) < 0.5)
+    values = clean + 2 * _each(std) * torch.randn_like(clean)
+    return mask * _each(trusted(std)), torch.where(mask, values, 0.0)
+
+
+def trusted(std: Tensor) -> Tensor:
+    """How a network is told the standard deviation of a known value in [0, 1]: 1 for none, 1/2 for 0.05."""
+    return 1 / (1 + 20 * std)
+
+
+def _condition(condition: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The public (mask, values[, std]) in [0, 1], each (c, nx, ny, nz), as (trust, values) scaled to [-1, 1]."""
+    mask, values, *rest = (torch.as_tensor(part, device=x.device) for part in condition)
+    std = rest[0].to(x) if rest else torch.zeros_like(values, dtype=x.dtype)
+    trust = torch.where(mask.bool(), trusted(std), 0.0).to(x)
+    return trust.expand(x.shape), torch.where(mask.bool(), 2 * values.to(x) - 1, 0.0).expand(x.shape)
+
+
+def _scaled_labels(domain: Domain, given: Mapping[str, float]) -> Tensor:
+    """Labels (1, k) scaled to [-1, 1], NaN for those left open. Raises GempyGanError for a label that the domain has not."""
+    names = [label.name for label in domain.labels]
+    unknown = given.keys() - set(names)
+    if unknown:
+        raise GempyGanError(f"The prior has no label {min(unknown)!r}. It has: {', '.join(names) or 'none'}.")
+    scaled = [float(label.to_scaled(given[label.name])) if label.name in given else torch.nan for label in domain.labels]
+    return torch.tensor([scaled], dtype=torch.float32)
+
+
+def _unet(domain: Domain, widths: Sequence[int], blocks: int) -> PlaneUNet:
+    """The network for a domain. Raises GempyGanError when a side of its boxes cannot be halved often enough."""
+    nx, ny, nz = domain.shape
+    step = 2 ** (len(widths) - 1)
+    if nx % step or ny % step:
+        raise GempyGanError(
+            f"The boxes have {nx} x {ny} columns. Expected multiples of {step}, since {len(widths)} widths halve them."
+        )
+    planes = len(domain.properties) * nz
+    return PlaneUNet(3 * planes, planes, widths, blocks, len(domain.labels)).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _fold(x: Tensor) -> Tensor:
+    """Boxes (n, c, nx, ny, nz) as planes (n, c * nz, nx, ny)."""
+    return x.permute(0, 1, 4, 2, 3).flatten(1, 2)
+
+
+def _unfold(planes: Tensor, like: Tensor) -> Tensor:
+    n, c, nx, ny, nz = like.shape
+    return planes.reshape(n, c, nz, nx, ny).permute(0, 1, 3, 4, 2)
+
+
+def _each(numbers: Tensor) -> Tensor:
+    """Numbers (n,) or (n, c) so that they multiply boxes (n, c, nx, ny, nz)."""
+    return numbers.reshape(*numbers.shape, *([1] * (5 - numbers.ndim)))
