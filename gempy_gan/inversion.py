@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import inspect
 import os
-import shutil
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,7 +81,7 @@ def invert(
         complaints.sum_up()
     except BaseException:
         if kept is not None:
-            _remove_if_empty(kept.path)
+            kept.remove_if_empty()
         raise
     return _gathered(made, constraints.grid, prior.properties, record) if kept is None else kept.ensemble()
 
@@ -236,14 +235,6 @@ def _open(path: Path, resume: bool, grid: Grid, properties: Sequence[Property], 
             "Repeat the call that made it, or choose another store."
         )
     return kept
-
-
-def _remove_if_empty(path: Path) -> None:
-    """Leave no store behind that holds nothing, which the next call would only find in its way."""
-    from gempy_gan.formats.zarr import EnsembleStore
-
-    if not len(EnsembleStore.open(path)):
-        shutil.rmtree(path)
 
 
 def _finished(kept: EnsembleStore | None, sizes: list[int]) -> int:

@@ -87,6 +87,7 @@ class EnsembleStore:
         attributes = self._root["attributes"]
         self._resolution = tuple(json.loads(attributes["grid"])["resolution"])
         self.properties = tuple(Property.from_dict(p) for p in json.loads(attributes["properties"]))
+        self.shard = shard_of(self._growing()[self.properties[0].name])
         self.labels = tuple(name[len(LABEL) :] for name in self._growing() if name.startswith(LABEL) and self._rank(name) == 1)
 
     @classmethod
@@ -206,6 +207,11 @@ class EnsembleStore:
         traces = {key: value for key, value in self._provenance().items() if key == "trace"}
         with self._all_or_nothing("amended"):
             self._replace_root({}, {**plain(dict(provenance)), **traces})
+
+    def remove_if_empty(self) -> None:
+        """Leave no store behind that holds nothing, which the next call would only find in its way."""
+        if not len(EnsembleStore(self.path)):
+            shutil.rmtree(self.path)
 
     @contextmanager
     def _all_or_nothing(self, done: str) -> Iterator[None]:

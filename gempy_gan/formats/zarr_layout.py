@@ -45,7 +45,7 @@ def write_empty(
     vectors = {name: {"chunks": (VECTOR_CHUNK,)} for name in ("realization", *label_variables(dataset))}
     encoding = {**vectors, **{p.name: _encoding(grid, dataset[p.name].dtype, shard) for p in properties}}
     dataset.to_zarr(path, zarr_format=3, consolidated=False, encoding=encoding)
-    arrays = {file.parent.name: read_json(file) for file in sorted(path.glob("*/zarr.json"))}
+    arrays = {str(name): read_json(path / str(name) / "zarr.json") for name in dataset.variables}  # in the order of the labels
     consolidated = {"kind": "inline", "must_understand": False, "metadata": arrays}
     replace_json(path / "zarr.json", {**read_json(path / "zarr.json"), "consolidated_metadata": consolidated})
 
