@@ -25,6 +25,10 @@ AHEAD = 4  # batches made before they are asked for
 AXES = "xy"  # that a volume may be mirrored along: mirrored in z, time would run downwards
 
 
+class Interrupted(KeyboardInterrupt):
+    """No volume is wanted any more."""
+
+
 class Boxes(ABC):
     """An endless stream of batches for a domain: values (b, c, nx, ny, nz) in half precision, labels (b, k) scaled to [-1, 1].
 
@@ -48,6 +52,10 @@ class Boxes(ABC):
     @abstractmethod
     def state(self) -> dict[str, Any]:
         """What decides the stream, as plain JSON values: a resumed training must find the same."""
+
+    def describe(self, step: int) -> dict[str, Any]:
+        """What was learned from up to a step, for the card."""
+        return self.state()
 
     def seek(self, step: int) -> None:  # noqa: B027  # most streams can begin anywhere
         """Get ready to begin at a step; called once, before the first batch."""
@@ -157,6 +165,8 @@ def prefetched(boxes: Boxes, size: int, start: int, stop: threading.Event) -> Ge
                 found = ready.get(timeout=POLL)
             except queue.Empty:
                 continue
+            if isinstance(found, Interrupted):
+                return
             if isinstance(found, BaseException):
                 raise found
             yield found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,23 +29,20 @@ from gempy_gan.training.checkpoints import (
 )
 from gempy_gan.training.folder import Folder
 from gempy_gan.training.launch import Devices
+from gempy_gan.training.losses import Losses
 from gempy_gan.training.plan import Plan
+from gempy_gan.training.reporter import Reporter, Watch
 from gempy_gan.training.sources import open_boxes
 from gempy_gan.weights import load_prior, save_prior
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Watch = Callable[[Mapping[str, Any]], None]
-
-SHOW_SECONDS = 10.0  # between two lines of the log
 CHECK_STEPS = 16  # on a GPU, how often losses are fetched, which makes it wait for them
 
 
 def train(plan: Plan, watch: Watch | None = None) -> LearnedPrior:
     """Train as planned, or go on where an equal training in the same folder was interrupted; returns the averaged prior.
 
-    `watch` is told each line of the log. The folder then holds `prior.safetensors`, `card.md`, `log.jsonl` and `checkpoints/`.
+    `watch` is told each line of the log. The folder then holds `prior.safetensors`, `card.md` (and `.json`), `page.html`,
+    `log.jsonl`, and `checkpoints/`.
 
     Ctrl-C and SIGTERM end the step, save, and raise KeyboardInterrupt. Raises GempyGanError when plan and data do not fit, the
     folder belongs to another training, or a loss is no longer finite; FormatError when the disk is full. The last good
@@ -55,54 +53,56 @@ def train(plan: Plan, watch: Watch | None = None) -> LearnedPrior:
 
 
 class Training:
-    """A recipe, the average of its networks, and how far they are."""
+    """A recipe, the average of its networks, and how far they are: `step` steps in `seconds`."""
 
     def __init__(self, plan: Plan, boxes: Boxes, watch: Watch | None = None) -> None:
         self.plan, self.boxes = plan, boxes
-        self.watch = watch or (lambda record: None)
         self.folder = Folder(plan.out)
         self.devices = Devices(plan.devices, self.folder.settled_precision(plan.precision))
         torch.manual_seed(plan.seed)
         self.recipe: Recipe = plan.learner().recipe(boxes.domain, plan.preset, **plan.options)
         self.batch = plan.batch or self.recipe.batch
         self.step, self.seconds = 0, 0.0
+        self.kept = -1  # the step of the last checkpoint
         self.losses = Losses()
         boxes.check_batch(self.batch)
         self.devices.place(self.recipe)
         self.average = Average(self.recipe.networks, self.recipe.averaged, self.recipe.average)
         self.checkpoints = Checkpoints(plan.out / "checkpoints")
         self._resume_or_begin()
+        self.report = Reporter(self, self.folder, watch)
 
     @property
     def prior(self) -> LearnedPrior:
-        """The prior with the averaged networks."""
-        return self.recipe.prior({**self.recipe.networks, **self.average.networks})
+        """The prior with the averaged networks, a copy of them on the CPU."""
+        networks = {**self.recipe.networks, **self.average.networks}
+        return self.recipe.prior({name: copy.deepcopy(network).cpu().eval() for name, network in networks.items()})
 
     def run(self) -> LearnedPrior:
         """Train until the plan's end."""
-        self.started = time.monotonic() - self.seconds
-        self.saved = self.shown = time.monotonic()
-        self.shown_step = self.step
-        with _stop_signals() as stop:
-            try:
+        with _stop_signals(self.boxes.interrupt) as stop, closing(self.folder):
+            self.started = time.monotonic() - self.seconds
+            self.saved = time.monotonic()
+            if not self.done:
+                self.report.begin()
                 self._loop(stop)
-            finally:
-                self.folder.close()
+            self.save()
+            if not self.done:
+                raise KeyboardInterrupt
         return self.prior
 
     def _loop(self, stop: threading.Event) -> None:
-        if self.done:
-            self._finish()
-            return
         with closing(prefetched(self.boxes, self.batch, self.step, stop)) as batches:
             for values, labels in batches:
                 self.take(values, labels)
-                self._look_after()
+                self.report.after_step()
+                if time.monotonic() - self.saved >= 60 * self.plan.save_minutes:
+                    self.save()
                 if self.devices.agree(self.done or stop.is_set()):
                     break
-        self._finish()
-        if not self.done:
-            raise KeyboardInterrupt
+        self.report.show()
+        if self.done:
+            self.report.look()
 
     @property
     def done(self) -> bool:
@@ -114,17 +114,19 @@ class Training:
         """One step on a batch."""
         mine = self.devices.share(len(values))
         boxes, marks = (self.devices.send(torch.from_numpy(part[mine])) for part in (values, labels))
+        boxes = boxes.float()
+        self.report.count(boxes, marks)
         torch.manual_seed(step_seed(self.plan.seed, self.step, self.devices.rank))
         with self.devices.autocast():
-            shown = self.recipe.step(boxes.float(), marks, self.step)
+            shown = self.recipe.step(boxes, marks, self.step)
         self.average.update(self.recipe.networks, self.step)
         self.losses.add(self.step, shown)
         self.step += 1
         self.seconds = time.monotonic() - self.started
         if not self.devices.is_gpu or self.step % CHECK_STEPS == 0:
-            self._check()
+            self.check()
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Fetch the losses. Raises GempyGanError where one is not finite."""
         wrong = self.losses.fetch()
         if wrong is not None:
@@ -135,43 +137,18 @@ class Training:
                 "Lower the learning rate, or take precision 32-true, in another folder."
             )
 
-    def _look_after(self) -> None:
-        now = time.monotonic()
-        if now - self.shown >= SHOW_SECONDS or self.step == 1:
-            self._show(now)
-        if now - self.saved >= 60 * self.plan.save_minutes:
-            self.save()
-            self.saved = time.monotonic()
-
-    def _show(self, now: float) -> None:
-        self._check()
-        speed = self.batch * (self.step - self.shown_step) / max(now - self.shown, 1e-9)
-        record = {
-            "step": self.step,
-            "boxes": self.step * self.batch,
-            "minutes": round(self.seconds / 60, 3),
-            "boxes_per_s": round(speed, 2),
-            **self.losses.mean(),
-            **self.boxes.account(),
-        }
-        self.shown, self.shown_step = now, self.step
-        if self.devices.rank == 0:
-            self.folder.log(record)
-            self.watch(record)
-
-    def _finish(self) -> None:
-        if self.step > self.shown_step:
-            self._show(time.monotonic())
-        self.save()
-
     def save(self) -> None:
-        """Save a checkpoint and the prior as it is now."""
-        self._check()
-        if self.devices.rank == 0 and self.step not in self.checkpoints.steps():
-            tensors, notes = flatten_optimizers(self.recipe.optimizers)
-            tensors |= flatten_networks("network", self.recipe.networks) | flatten_networks("average", self.average.networks)
-            self.checkpoints.save(Checkpoint(self.step, tensors, {"seconds": self.seconds, "optimizers": notes}))
-            save_prior(self.prior, self.plan.out / "prior.safetensors", {"step": self.step})
+        """Save the prior, its card, and a checkpoint, which comes last: a training that is killed meanwhile does it again."""
+        self.check()
+        self.saved = time.monotonic()
+        if self.devices.rank > 0 or self.step == self.kept:
+            return
+        save_prior(self.prior, self.plan.out / "prior.safetensors", self.report.values())
+        self.report.card()
+        tensors, notes = flatten_optimizers(self.recipe.optimizers)
+        tensors |= flatten_networks("network", self.recipe.networks) | flatten_networks("average", self.average.networks)
+        self.checkpoints.save(Checkpoint(self.step, tensors, {"seconds": self.seconds, "optimizers": notes}))
+        self.kept = self.step
 
     def _resume_or_begin(self) -> None:
         self.folder.claim(self._identity(), self.devices.rank == 0)
@@ -185,14 +162,14 @@ class Training:
         fill_networks("network", self.recipe.networks, found.tensors)
         fill_networks("average", self.average.networks, found.tensors)
         fill_optimizers(self.recipe.optimizers, found.tensors, found.notes["optimizers"])
-        self.step, self.seconds = found.step, float(found.notes["seconds"])
+        self.step, self.seconds, self.kept = found.step, float(found.notes["seconds"]), found.step
         self.folder.rewind(self.step)
 
     def _identity(self) -> dict[str, Any]:
         """What a resumed training must have in common with the one that it goes on with."""
-        prior = self.recipe.prior(self.recipe.networks)
+        learner = self.plan.learner()
         return {
-            "prior": f"{type(prior).__module__}:{type(prior).__qualname__}",
+            "prior": f"{learner.__module__}:{learner.__qualname__}",
             "preset": self.plan.preset,
             "options": dict(self.plan.options),
             "domain": self.boxes.domain.to_dict(),
@@ -203,35 +180,6 @@ class Training:
             "devices": self.plan.devices,
             "init": None if self.plan.init is None else str(self.plan.init),
         }
-
-
-class Losses:
-    """Scalars of the last steps: fetched from the device in one go, checked, and averaged for the log."""
-
-    def __init__(self) -> None:
-        self._waiting: list[tuple[int, dict[str, Tensor]]] = []
-        self._sums: dict[str, list[float]] = {}
-
-    def add(self, step: int, shown: Mapping[str, Tensor]) -> None:
-        """Keep the scalars of a step, where they are."""
-        self._waiting.append((step, {name: torch.as_tensor(value).detach() for name, value in shown.items()}))
-
-    def fetch(self) -> tuple[int, str, float] | None:
-        """Fetch what waits. The first step, name and value that is not finite, or None."""
-        for step, shown in self._waiting:
-            for name, value in shown.items():
-                number = float(value)
-                if not np.isfinite(number):
-                    return step, name, number
-                self._sums.setdefault(name, []).append(number)
-        self._waiting.clear()
-        return None
-
-    def mean(self) -> dict[str, float]:
-        """The means since the last call."""
-        found = {name: float(np.mean(numbers)) for name, numbers in self._sums.items()}
-        self._sums.clear()
-        return found
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
@@ -258,8 +206,9 @@ def start_from(recipe: Recipe, prior: LearnedPrior, file: Path) -> None:
 
 
 @contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set while the block runs; pressed a second time, Ctrl-C interrupts at once."""
+def _stop_signals(tell: Callable[[], None]) -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set while the block runs, when `tell` is called, too; pressed a second time, Ctrl-C
+    interrupts at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -269,6 +218,7 @@ def _stop_signals() -> Iterator[threading.Event]:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
+        tell()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

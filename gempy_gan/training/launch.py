@@ -34,7 +34,9 @@ class Devices:
         except (RuntimeError, ValueError) as error:
             raise GempyGanError(f"{count} devices cannot be had: {' '.join(str(error).split())}. Ask for fewer.") from None
         self.fabric.launch()
-        self.is_gpu = self.fabric.device.type == "cuda"
+        self.device: torch.device = self.fabric.device
+        self.is_gpu = self.device.type == "cuda"
+        self.dtype = torch.bfloat16 if self.precision == "bf16-mixed" else torch.float32
         if self.is_gpu:
             torch.set_float32_matmul_precision("high")
 

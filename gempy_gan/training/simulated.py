@@ -18,15 +18,11 @@ from gempy_gan import progress
 from gempy_gan.errors import GempyGanError
 from gempy_gan.learning import Domain
 from gempy_gan.prior import Simulator
-from gempy_gan.training.boxes import POLL, Boxes, scaled_labels, to_half
+from gempy_gan.training.boxes import POLL, Boxes, Interrupted, scaled_labels, to_half
 from gempy_gan.training.ring import Ring
 from gempy_gan.training.workers import simulate_one, simulating_pool
 
 SEEDS = 2**32  # training set `sample --seed` draws from the seeds below; these are the others
-
-
-class Interrupted(Exception):  # noqa: N818  # nothing is wrong
-    """No volume is wanted any more."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +91,11 @@ class SimulatedBoxes(Boxes):
             "keep": self.supply.keep,
             "flips": self.flips,
         }
+
+    def describe(self, step: int) -> dict[str, Any]:
+        """The state, and the seeds of the volumes up to a step."""
+        end, base = self.supply.window(step)[1], SEEDS * (1 + self.seed)
+        return {**self.state(), "volumes": end, "seeds": [base, base + end - 1]}
 
     def account(self) -> dict[str, Any]:
         """How many volumes were made by this process' workers, and how long the training waited for them."""

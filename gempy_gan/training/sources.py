@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from gempy_gan.ensemble import Ensemble
@@ -31,7 +32,7 @@ def open_boxes(plan: Plan) -> Boxes:
         chosen_labels(plan, known_labels(ensemble)),
     )
     mirrors = str(ensemble.provenance.get("mirrors", ""))
-    return StoredBoxes.of(ensemble, domain, plan.seed, mirrors if plan.flips is None else plan.flips)
+    return StoredBoxes.of(ensemble, domain, plan.seed, mirrors if plan.flips is None else plan.flips, Path(plan.data).name)
 
 
 def _simulated(plan: Plan) -> SimulatedBoxes:

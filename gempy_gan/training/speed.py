@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import time
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gempy_gan.learning import Recipe
 
 CHANNELS, BOX, KERNEL = 64, (32, 32, 16), 3
 SECONDS = 0.5
@@ -26,6 +33,20 @@ def conv3d_rate(device: torch.device, dtype: torch.dtype = torch.float32, second
         best = max(best, work / (time.perf_counter() - start))
         if time.perf_counter() > end:
             return best
+
+
+def step_flop(recipe: Recipe, values: Tensor, labels: Tensor, number: int) -> float | None:
+    """Floating-point operations of a step, forward and backward, taken by a copy of the recipe; None where torch cannot count."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.random.fork_rng():
+        try:
+            twin = copy.deepcopy(recipe)
+            with FlopCounterMode(display=False) as counter:
+                twin.step(values, labels, number)
+        except (RuntimeError, TypeError, NotImplementedError):
+            return None
+    return float(counter.get_total_flops())
 
 
 def _wait(device: torch.device) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,11 @@ class StoredBoxes(Boxes):
     labels: NDArray[np.float32]
     seed: int = 0
     flips: str = ""
+    source: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, ensemble: Ensemble, domain: Domain, seed: int = 0, flips: str = "") -> StoredBoxes:
+    def of(cls, ensemble: Ensemble, domain: Domain, seed: int = 0, flips: str = "", source: str = "") -> StoredBoxes:
         """Read an ensemble. Raises GempyGanError where it does not fit the domain, or values or labels are missing."""
         check_box(domain.shape, ensemble.grid.resolution, "volumes")
         check_positions(domain, ensemble.grid.resolution)
@@ -43,7 +46,8 @@ class StoredBoxes(Boxes):
             part = ensemble.dataset.isel(realization=slice(start, start + BLOCK))
             for c, prop in enumerate(properties):
                 values[start : start + BLOCK, c] = to_half(part[prop.name].values, "The training set")
-        return cls(domain, values, _labels(ensemble, domain), seed, flips)
+        made = {key: value for key, value in ensemble.provenance.items() if key != "trace"}
+        return cls(domain, values, _labels(ensemble, domain), seed, flips, source, made)
 
     def choose(self, step: int, size: int) -> NDArray[np.int64]:
         """The next `size` volumes of the passes."""
@@ -61,8 +65,13 @@ class StoredBoxes(Boxes):
 
     def state(self) -> dict[str, Any]:
         """How many volumes, and the digest of their values and labels."""
-        return {"kind": "stored", "volumes": len(self.values), "sha256": self._digest(), "flips": self.flips}
+        return {"kind": "stored", "volumes": len(self.values), "sha256": self._digest, "flips": self.flips}
 
+    def describe(self, step: int) -> dict[str, Any]:
+        """The state, and where the volumes come from."""
+        return {**self.state(), "source": self.source, "provenance": dict(self.provenance)}
+
+    @cached_property
     def _digest(self) -> str:
         found = hashlib.sha256(np.ascontiguousarray(self.values).data)
         found.update(np.ascontiguousarray(self.labels).data)
