@@ -80,7 +80,7 @@ def _data(card: Mapping[str, Any]) -> list[str]:
     return [
         f"simulated while training by {data['simulator']}, {mirrored}; options {json.dumps(data['options'], sort_keys=True)}",
         f"{data['first']} volumes before the first step, {data['fresh']:g} more each step, the last {data['keep']} learned from",
-        f"{data['volumes']} volumes in all, seeds {data['seeds'][0]} to {data['seeds'][1]}",
+        f"{data['volumes']} volumes in all: realizations {data['numbered_from']} and on of seed {data['seed']}",
     ]
 
 

@@ -32,16 +32,20 @@ class Ring:
         self._index["number"] = NONE
         self._files: tuple[Any, Any] | None = None
 
-    def open(self) -> None:
-        """Find what is there already; slots whose content is not what was noted are forgotten. Raises FormatError when the
-        disk refuses."""
+    def open(self, start: int = 0) -> None:
+        """Find what is there already of the volumes from `start` on that have a slot to themselves, and is what was noted.
+
+        Raises FormatError when the disk refuses.
+        """
         try:
             self._open()
         except OSError as error:
             raise self._refused(error) from error
-        for slot in np.flatnonzero(self._index["number"] != NONE):
+        numbers = self._index["number"]
+        numbers[(numbers < start) | (numbers >= start + self.slots)] = NONE  # the latter lie where earlier ones are wanted
+        for slot in np.flatnonzero(numbers != NONE):
             if self._checksum(self._content(int(slot)), self._index["labels"][slot]) != self._index["checksum"][slot]:
-                self._index["number"][slot] = NONE
+                numbers[slot] = NONE
 
     def close(self) -> None:
         """Let go of the files."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gempy_gan import progress
-from gempy_gan.errors import GempyGanError
 from gempy_gan.learning import Domain
 from gempy_gan.prior import Simulator
-from gempy_gan.training.boxes import POLL, Boxes, Interrupted, scaled_labels, to_half
+from gempy_gan.seeds import realization_seed
+from gempy_gan.simulation import Simulation, simulate
+from gempy_gan.training.boxes import Boxes, Interrupted, scaled_labels, to_half
 from gempy_gan.training.ring import Ring
-from gempy_gan.training.workers import simulate_one, simulating_pool
 
-SEEDS = 2**32  # training set `sample --seed` draws from the seeds below; these are the others
+NUMBERS = 2**32  # where these realizations of a seed are numbered from: no training set of the same seed reaches so far
+SPARE = 64  # slots beside those of the volumes that are learned from
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class SimulatedBoxes(Boxes):
     """Volumes of a simulator, made by `jobs` processes and kept in `folder`.
 
     Which volumes a step learns from depends on the step alone, never on how fast they are made: the training waits for what
-    is missing, and the processes rest when they are far enough ahead. Volume k has the seed 2^32 (1 + seed) + k. A training
+    is missing, and the processes rest when they are far enough ahead. Volume k is realization 2^32 + k of the seed. A training
     that goes on finds its volumes in the folder; those that are gone or damaged are simulated again.
     """
 
@@ -56,19 +57,21 @@ class SimulatedBoxes(Boxes):
     ) -> None:
         self.simulator, self.domain, self.supply = simulator, domain, supply
         self.seed, self.flips, self.jobs = seed, flips, jobs
-        self._ahead = max(64, 4 * jobs)
-        slots = supply.keep + supply.keep // 8 + 2 * self._ahead
+        self.smallest = min(supply.first, supply.keep)
+        slots = supply.keep + supply.keep // 8 + SPARE  # what was overwritten since the last checkpoint is simulated again
         self._ring = Ring(folder, slots, (len(domain.properties), *simulator.shape), len(domain.labels))
         self._stop = threading.Event()
-        self._running: dict[Future[Any], int] = {}
-        self._next, self._made, self._waited = 0, 0, 0.0
-        self._pool: ProcessPoolExecutor | None = None
-        self.smallest = min(supply.first, supply.keep)
+        self._next = 0  # all volumes of the window before this one are there
+        self._made, self._waited = 0, 0.0
+        self._asked: list[int] = []  # numbers of the volumes under way, in order
+        self._results: Generator[Any, None, None] | None = None
 
     def choose(self, step: int, size: int) -> NDArray[np.int64]:
         """Volumes of the step's window, drawn without repetition; waits until all of them are there."""
         start, end = self.supply.window(step)
-        self._provide(start, end)
+        if self._next < end:
+            with self._waiting():
+                self._provide(end)
         return start + np.random.default_rng([self.seed, step, 1]).choice(end - start, size, replace=False)
 
     def volume(self, number: int) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
@@ -76,9 +79,10 @@ class SimulatedBoxes(Boxes):
         return self._ring.read(number)
 
     def seek(self, step: int) -> None:
-        """Look through the folder for the volumes of the step's window."""
-        self._ring.open()
+        """Look through the folder for the volumes of the step's window, and have the missing ones made."""
         self._next = self.supply.window(step)[0]
+        self._ring.open(self._next)
+        self._results = simulate(self.simulator, self._missing(self._next), self.jobs, apart=True)
 
     def state(self) -> dict[str, Any]:
         """The simulator, its options, and how many volumes there are at each step."""
@@ -93,67 +97,58 @@ class SimulatedBoxes(Boxes):
         }
 
     def describe(self, step: int) -> dict[str, Any]:
-        """The state, and the seeds of the volumes up to a step."""
-        end, base = self.supply.window(step)[1], SEEDS * (1 + self.seed)
-        return {**self.state(), "volumes": end, "seeds": [base, base + end - 1]}
+        """The state, and how many volumes were made up to a step, of which seed."""
+        return {**self.state(), "volumes": self.supply.window(step)[1], "seed": self.seed, "numbered_from": NUMBERS}
 
     def account(self) -> dict[str, Any]:
-        """How many volumes were made by this process' workers, and how long the training waited for them."""
+        """How many volumes were made since the training began or went on, and how long it waited for them."""
         return {"simulated": self._made, "waited_s": round(self._waited, 1)}
-
-    def close(self) -> None:
-        """End the workers; what they have not finished is lost."""
-        self._ring.close()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
 
     def interrupt(self) -> None:
         """Wait for no more volumes."""
         self._stop.set()
 
-    def _provide(self, start: int, end: int) -> None:
-        """Have all volumes up to `end`, and some more under way. No slot of the window is ever written again."""
-        self._next = max(self._next, start)
-        self._submit(end + self._ahead)
-        self._collect(block=False)
-        missing = [n for n in self._running.values() if n < end]
-        first = len(missing)
-        while missing:
+    def close(self) -> None:
+        """End the workers; what they have not finished is lost."""
+        if self._results is not None:
+            self._results.close()
+            self._results = None
+        self._ring.close()
+
+    def _provide(self, end: int) -> None:
+        """Go on until all volumes before `end` are there."""
+        first = self._next
+        while self._next < end:
             if self._stop.is_set():
                 raise Interrupted
-            progress.report("volumes simulated", first - len(missing), first)
-            self._collect(block=True)
-            missing = [n for n in self._running.values() if n < end]
-        if first:
-            progress.report("volumes simulated", first, first)
-
-    def _submit(self, limit: int) -> None:
-        while self._next < limit:
+            if end - first > 1:
+                progress.report("volumes simulated", self._next - first, end - first)
             if not self._ring.holds(self._next):
-                if self._pool is None:
-                    self._pool = simulating_pool(self.simulator, self.jobs)
-                self._running[self._pool.submit(simulate_one, SEEDS * (1 + self.seed) + self._next)] = self._next
+                self._take()
             self._next += 1
+        if end - first > 1:
+            progress.report("volumes simulated", end - first, end - first)
 
-    def _collect(self, block: bool) -> None:
-        """Store what is finished."""
+    def _take(self) -> None:
+        """Store the next volume that the processes make."""
+        assert self._results is not None, "seek() comes first"  # noqa: S101
+        values, labels = next(self._results)
+        number = self._asked.pop(0)
+        self._ring.write(number, to_half(values, f"The simulated volume {number}"), scaled_labels(self.domain, labels)[0])
+        self._made += 1
+
+    def _missing(self, number: int) -> Iterator[Simulation]:
+        """The volumes from `number` on that are not there, endlessly; told as they are asked for, a little ahead of `_take`."""
+        while True:
+            if not self._ring.holds(number):
+                self._asked.append(number)
+                yield Simulation(NUMBERS + number, realization_seed(self.seed, NUMBERS + number))
+            number += 1
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
         began = time.monotonic()
-        done, _ = wait(self._running, POLL if block else 0.0, FIRST_COMPLETED)
-        self._waited += time.monotonic() - began if block else 0.0
-        for future in done:
-            number = self._running.pop(future)
-            values, labels = _result(future, number)
-            self._ring.write(number, to_half(values, f"The simulated volume {number}"), scaled_labels(self.domain, labels)[0])
-            self._made += 1
-
-
-def _result(future: Future[Any], number: int) -> Any:
-    try:
-        return future.result()
-    except GempyGanError as error:
-        raise GempyGanError(f"Volume {number} cannot be simulated: {error}") from None
-    except BrokenProcessPool:
-        raise GempyGanError(
-            "A process that simulates has died, perhaps for want of memory. Repeat the command with fewer jobs."
-        ) from None
+        try:
+            yield
+        finally:
+            self._waited += time.monotonic() - began

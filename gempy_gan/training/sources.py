@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError
 from gempy_gan.files import read_ensemble
 from gempy_gan.labels import Label
@@ -18,6 +17,7 @@ from gempy_gan.training.boxes import Boxes, check_box, check_positions
 from gempy_gan.training.plan import Plan
 from gempy_gan.training.simulated import SimulatedBoxes, Supply
 from gempy_gan.training.stored import StoredBoxes
+from gempy_gan.training_sets import drawn_labels
 
 
 def open_boxes(plan: Plan) -> Boxes:
@@ -29,7 +29,7 @@ def open_boxes(plan: Plan) -> Boxes:
         ensemble.properties,
         box_shape(plan, ensemble.grid.resolution),
         ensemble.grid.cell_size,
-        chosen_labels(plan, known_labels(ensemble)),
+        chosen_labels(plan, tuple(drawn_labels(ensemble))),
     )
     mirrors = str(ensemble.provenance.get("mirrors", ""))
     return StoredBoxes.of(ensemble, domain, plan.seed, mirrors if plan.flips is None else plan.flips, Path(plan.data).name)
@@ -57,13 +57,6 @@ def box_shape(plan: Plan, volume: Sequence[int]) -> tuple[int, int, int]:
     nx, ny, nz = plan.shape or SHAPES.get(plan.preset) or volume
     check_box((nx, ny, nz), volume, "volumes")
     return nx, ny, nz
-
-
-def known_labels(ensemble: Ensemble) -> tuple[Label, ...]:
-    """The labels of a training set with their ranges, as its provenance tells them; measured ones have none and are left out."""
-    recorded: Any = ensemble.provenance.get("labels", [])
-    held = set(ensemble.labels.columns)
-    return tuple(label for label in map(Label.from_dict, recorded) if label.name in held)
 
 
 def chosen_labels(plan: Plan, known: Sequence[Label]) -> tuple[Label, ...]:
