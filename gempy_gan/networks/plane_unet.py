@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 FREQUENCIES = 16  # of the noise level's Fourier features
-GROUPS = 8  # of each normalisation
 HEADS = 4  # of the attention on the coarsest plane
 
 
@@ -33,7 +32,7 @@ class PlaneUNet(nn.Module):
         size = 4 * widths[0]
         self.embed_noise = nn.Sequential(nn.Linear(2 * FREQUENCIES, size), nn.SiLU(), nn.Linear(size, size))
         self.embed_labels = nn.Linear(2 * labels, size, bias=False) if labels else None
-        self.enter = nn.Conv2d(inputs, widths[0], 3, padding=1)
+        self.enter = nn.Conv2d(inputs, widths[0], 1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(widths):
             before = widths[max(level - 1, 0)]
@@ -41,7 +40,7 @@ class PlaneUNet(nn.Module):
             self.up.append(nn.ModuleList(Block(2 * width if k == 0 else width, width, size) for k in range(blocks)))
         self.widen = nn.ModuleList(nn.Conv2d(wide, narrow, 1) for narrow, wide in pairwise(widths))
         self.middle = Attention(widths[-1])
-        self.leave = nn.Sequential(nn.GroupNorm(GROUPS, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], outputs, 3, padding=1))
+        self.leave = nn.Sequential(ChannelNorm(widths[0]), nn.SiLU(), nn.Conv2d(widths[0], outputs, 3, padding=1))
         nn.init.zeros_(self.leave[-1].weight)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -71,13 +70,11 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, inputs)
+        self.norm = ChannelNorm(inputs)
         self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.modulate = nn.Linear(embedding, 2 * outputs)
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        nn.init.zeros_(self.modulate.weight)
-        nn.init.zeros_(self.modulate.bias)
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
@@ -89,12 +86,29 @@ class Block(nn.Module):
         return out
 
 
+class ChannelNorm(nn.Module):
+    """Scales the channels of each place to a mean square of one.
+
+    Statistics over the plane, as a group norm takes them, would wipe out what all places share (the net-to-gross), and would make
+    a place depend on how large a plane is denoised at once.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Planes (n, width, nx, ny) to the same."""
+        inverse = torch.rsqrt(x.float().square().mean(dim=1, keepdim=True) + 1e-4).to(x.dtype)
+        return x * inverse * self.scale[:, None, None]
+
+
 class Attention(nn.Module):
     """Self-attention over all places of a plane, as a residual branch."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, width)
+        self.norm = ChannelNorm(width)
         self.query_key_value = nn.Conv2d(width, 3 * width, 1)
         self.out = nn.Conv2d(width, width, 1)
         nn.init.zeros_(self.out.weight)
