@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,8 +12,12 @@ def plain_torch() -> Iterator[None]:
     """While the block runs, torch's own functions and gradients are back.
 
     A model computed with GemPy's PyTorch engine leaves `torch.zeros`, `torch.sum` and others replaced by functions of other
-    signatures, and gradients switched off. Afterwards everything is as the engine left it, for it needs it.
+    signatures, and gradients switched off. Afterwards everything is as the engine left it, for it needs it. Where torch has not
+    been imported, nobody has changed it, and it is not imported here: whoever simulates does without.
     """
+    if "torch" not in sys.modules:
+        yield
+        return
     import torch
 
     own = torch._C._VariableFunctions  # where the engine, too, takes the originals from

@@ -47,8 +47,9 @@ def simulate(
 ) -> Generator[tuple[NDArray[np.float32], dict[str, float]], None, None]:
     """Values (c, nx, ny, nz) and labels of each simulation, in order, made by `jobs` processes with one thread each.
 
-    One job computes in this process, unless it is to be `apart`. More are started as `multiprocessing` starts them ("spawn"), so that a script that asks
-    for them must be guarded by `if __name__ == "__main__":`. They end when the iterator is closed, and with this process.
+    One job computes in this process, unless it is to be `apart`. More are started as `multiprocessing` starts them ("spawn"), so
+    that a script that asks for them must be guarded by `if __name__ == "__main__":`. They end when the iterator is closed, and
+    with this process.
     Raises GempyGanError naming the simulation that failed, or whose values or labels are not those of the simulator.
     """
     if jobs < 1:

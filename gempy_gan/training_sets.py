@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from importlib.metadata import packages_distributions, version
 from itertools import islice
@@ -96,6 +96,7 @@ def _record(simulator: Simulator, n: int, seed: int, start: int, design: str, ra
         "labels": [label.to_dict() for label in with_ranges(simulator.labels, ranges)],
         "fixed": fixed_labels(ranges),
         "out_of_distribution": out_of_range(simulator.labels, ranges),
+        "mirrors": simulator.mirrors,
         "design": design,
         "seed": seed,
         "start": start,
@@ -149,11 +150,20 @@ def _fill(store: EnsembleStore, simulator: Simulator, table: pd.DataFrame, seed:
     with closing(simulate(simulator, simulations, jobs)) as results:
         reported = _reported(results, held, n)
         while len(store) < n:
-            batch = list(islice(reported, store.shard - len(store) % store.shard))
-            values = np.stack([values for values, _ in batch], axis=1)
-            numbers = np.asarray(table.index[len(store) : len(store) + len(batch)])
-            by_property = {p.name: values[c] for c, p in enumerate(store.properties)}
-            store.extend(by_property, numbers, labels=pd.DataFrame([labels for _, labels in batch]))
+            batch: list[Any] = []
+            try:
+                for result in islice(reported, store.shard - len(store) % store.shard):
+                    batch.append(result)
+            finally:  # an interrupt or a failure costs nothing that was finished
+                if batch:
+                    _keep(store, batch, table.index[len(store) :])
+
+
+def _keep(store: EnsembleStore, batch: Sequence[Any], numbers: pd.Index) -> None:
+    """Append simulated values and labels; they have the first of the numbers."""
+    values = np.stack([values for values, _ in batch], axis=1)
+    by_property = {p.name: values[c] for c, p in enumerate(store.properties)}
+    store.extend(by_property, numbers[: len(batch)].to_numpy(), labels=pd.DataFrame([labels for _, labels in batch]))
 
 
 def _simulations(table: pd.DataFrame, seed: int) -> Iterator[Simulation]:
