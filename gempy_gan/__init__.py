@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from gempy_gan.seismic import SeismicCube as SeismicCube
     from gempy_gan.strategy import Draws as Draws
     from gempy_gan.strategy import Strategy as Strategy
+    from gempy_gan.training.engine import train as train
+    from gempy_gan.training.plan import TrainingPlan as TrainingPlan
     from gempy_gan.weights import load_prior as load_prior
     from gempy_gan.weights import save_prior as save_prior
     from gempy_gan.wells import WellLog as WellLog
@@ -77,6 +79,8 @@ _HOME = {
     "resampling": ("resample",),
     "seismic": ("SeismicCube",),
     "strategy": ("Draws", "Strategy"),
+    "training.engine": ("train",),
+    "training.plan": ("TrainingPlan",),
     "weights": ("load_prior", "save_prior"),
     "wells": ("WellLog", "flatten", "gamma_to_fraction"),
 }

@@ -21,7 +21,8 @@ class Register(Protocol):
     """The callback that every hook receives."""
 
     def __call__(self, name: str, target: Any, summary: str = "", suffixes: Sequence[str] = ()) -> None:
-        """Add `target` under `name`; `suffixes` (".las") are the file endings that an adapter or format answers to."""
+        """Add `target` under `name`; `suffixes` (".las") are the file endings that an adapter or format answers to, or a
+        prior that lies in files: it is then called with the path first."""
 
 
 @hookspec

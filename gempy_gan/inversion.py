@@ -125,6 +125,12 @@ def prior_for(name: str, grid: Grid, **options: Any) -> Prior:
     return get_prior(name, **{**{key: value for key, value in fitted.items() if key in taken}, **options})
 
 
+def recommended_for(name: str) -> str:
+    """The strategy that `invert` takes for a registered prior; one that lies in a file is read to find out."""
+    factory = registry().get("priors", name).load()
+    return str(getattr(factory, "recommended", None) or factory().recommended)
+
+
 def prior_given(name: str, constraints: Constraints, **options: Any) -> Prior:
     """As `prior_for`, for the constraints' grid; a prior of one property gets the one that hard data are about, if not said."""
     constrained = {term.property for term in constraints.hard}

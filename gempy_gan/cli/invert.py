@@ -60,10 +60,11 @@ def command(
     if strategy is not None:
         registry().get("strategies", strategy)  # a misspelt name is found before anything slow
     import_torch()
-    chosen = registry().get("strategies", strategy or built.load().recommended)
+    from gempy_gan.inversion import invert, recommended_for
+
+    chosen = registry().get("strategies", strategy or recommended_for(prior))
     of_prior, of_strategy = assign(settings, {"prior": built.load(), "strategy": chosen.load()})
     from gempy_gan.cli.bar import progress_bar
-    from gempy_gan.inversion import invert
     from gempy_gan.observations import read_constraints
     from gempy_gan.workflow import prior_from
 
@@ -78,11 +79,13 @@ def assign(settings: tuple[tuple[str, Any], ...], factories: dict[str, Any]) -> 
     """Share out settings among factories by the names of their options."""
     import inspect
 
-    taken = {kind: set(inspect.signature(factory).parameters) for kind, factory in factories.items()}
+    signatures = {kind: inspect.signature(factory).parameters.values() for kind, factory in factories.items()}
+    taken = {kind: {p.name for p in parameters if p.kind != p.VAR_KEYWORD} for kind, parameters in signatures.items()}
+    others = [kind for kind, parameters in signatures.items() if any(p.kind == p.VAR_KEYWORD for p in parameters)]
     shares: dict[str, dict[str, Any]] = {kind: {} for kind in factories}
     for name, value in settings:
         kind, dot, option = name.partition(".")
-        owners = [kind] if dot and kind in taken else [k for k, options in taken.items() if name in options]
+        owners = [kind] if dot and kind in taken else [k for k, options in taken.items() if name in options] or others
         if len(owners) != 1:
             listed = "; ".join(f"{k}: {', '.join(sorted(options)) or 'none'}" for k, options in taken.items())
             raise click.UsageError(f"--set {name}: {'several' if owners else 'none'} of them takes it. Options: {listed}.")

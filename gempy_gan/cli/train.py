@@ -32,6 +32,8 @@ from gempy_gan.cli.settings import Setting, with_settings
 @click.option("--first", default=256, show_default=True, type=click.IntRange(min=1), help="Volumes simulated before it starts.")
 @click.option("--fresh", default=1.0, show_default=True, type=click.FloatRange(min=0), help="Volumes simulated for each step.")
 @click.option("--keep", default=20_000, show_default=True, type=click.IntRange(min=1), help="Simulated volumes learned from.")
+@click.option("--save-minutes", default=5.0, show_default=True, type=click.FloatRange(min=0), help="Between two checkpoints.")
+@click.option("--look-minutes", default=10.0, show_default=True, type=click.FloatRange(min=0), help="Between two pages; 0: none.")
 @click.option("--simulator", multiple=True, type=Setting(), metavar="NAME=VALUE", help="Set an option of the simulator.")
 @with_settings
 def command(prior: str, out: str, labels: str | None, settings: Any, simulator: Any, **options: Any) -> None:
@@ -46,22 +48,16 @@ def command(prior: str, out: str, labels: str | None, settings: Any, simulator: 
     registry().get("priors", prior)  # a misspelt name is found before anything slow
     import_torch()
     from gempy_gan.training.engine import train
-    from gempy_gan.training.plan import Plan
+    from gempy_gan.training.plan import TrainingPlan
 
     names = None if labels is None else tuple(name.strip() for name in labels.split(",") if name.strip())
-    plan = Plan(prior, out=Path(out), labels=names, options=dict(settings), simulator=dict(simulator), **options)
+    plan = TrainingPlan(prior, out=Path(out), labels=names, options=dict(settings), simulator=dict(simulator), **options)
     plan.learner()
-    from gempy_gan.cli.bar import progress_bar
+    from gempy_gan.cli.live import watching
 
     try:
-        with progress_bar():
-            train(plan, _line)
+        with watching(f"{prior} on {plan.data}, into {out}") as watch:
+            train(plan, watch)
     except KeyboardInterrupt:
         raise Interrupted(f"Interrupted. What was learned is kept in {out}; repeat the command to go on.") from None
     click.echo(str(plan.out / "prior.safetensors"))
-
-
-def _line(record: Any) -> None:
-    """One line of the log as text."""
-    shown = [f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in record.items()]
-    click.echo("  ".join(shown))

@@ -121,7 +121,7 @@ def check_box(box: Sequence[int], volume: Sequence[int], what: str) -> None:
     if len(box) != 3 or min(box) < 1 or any(b > v for b, v in zip(box, volume, strict=True)) or box[2] != volume[2]:
         raise GempyGanError(
             f"Boxes of {tuple(box)} cells were to be cut from {what} of {tuple(volume)} cells. "
-            "Expected boxes that are no larger in x and y, and equal in z."
+            "Expected boxes that are no larger in x and y, and equal in z: say another shape or preset, or take other volumes."
         )
 
 

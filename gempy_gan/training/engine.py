@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from gempy_gan.errors import GempyGanError
-from gempy_gan.learning import LearnedPrior, Recipe
+from gempy_gan.learning import Domain, LearnedPrior, Recipe
 from gempy_gan.plain_torch import plain_torch
 from gempy_gan.training.average import Average
 from gempy_gan.training.boxes import Boxes, prefetched
@@ -27,10 +27,10 @@ from gempy_gan.training.checkpoints import (
     flatten_networks,
     flatten_optimizers,
 )
-from gempy_gan.training.folder import Folder
+from gempy_gan.training.folder import Folder, alone_in
 from gempy_gan.training.launch import Devices
 from gempy_gan.training.losses import Losses
-from gempy_gan.training.plan import Plan
+from gempy_gan.training.plan import TrainingPlan
 from gempy_gan.training.reporter import Reporter, Watch
 from gempy_gan.training.sources import open_boxes
 from gempy_gan.weights import load_prior, save_prior
@@ -38,7 +38,7 @@ from gempy_gan.weights import load_prior, save_prior
 CHECK_STEPS = 16  # on a GPU, how often losses are fetched, which makes it wait for them
 
 
-def train(plan: Plan, watch: Watch | None = None) -> LearnedPrior:
+def train(plan: TrainingPlan, watch: Watch | None = None) -> LearnedPrior:
     """Train as planned, or go on where an equal training in the same folder was interrupted; returns the averaged prior.
 
     `watch` is told each line of the log. The folder then holds `prior.safetensors`, `card.md` (and `.json`), `page.html`,
@@ -48,19 +48,18 @@ def train(plan: Plan, watch: Watch | None = None) -> LearnedPrior:
     folder belongs to another training, or a loss is no longer finite; FormatError when the disk is full. The last good
     checkpoint is kept each time.
     """
-    with plain_torch(), closing(open_boxes(plan)) as boxes:
+    with plain_torch(), alone_in(plan.out), closing(open_boxes(plan)) as boxes:
         return Training(plan, boxes, watch).run()
 
 
 class Training:
     """A recipe, the average of its networks, and how far they are: `step` steps in `seconds`."""
 
-    def __init__(self, plan: Plan, boxes: Boxes, watch: Watch | None = None) -> None:
+    def __init__(self, plan: TrainingPlan, boxes: Boxes, watch: Watch | None = None) -> None:
         self.plan, self.boxes = plan, boxes
         self.folder = Folder(plan.out)
         self.devices = Devices(plan.devices, self.folder.settled_precision(plan.precision))
-        torch.manual_seed(plan.seed)
-        self.recipe: Recipe = plan.learner().recipe(boxes.domain, plan.preset, **plan.options)
+        self.recipe = recipe_of(plan, boxes.domain)
         self.batch = plan.batch or self.recipe.batch
         self.step, self.seconds = 0, 0.0
         self.kept = -1  # the step of the last checkpoint
@@ -180,6 +179,15 @@ class Training:
             "devices": self.plan.devices,
             "init": None if self.plan.init is None else str(self.plan.init),
         }
+
+
+def recipe_of(plan: TrainingPlan, domain: Domain) -> Recipe:
+    """The recipe of a plan, its networks as the seed makes them. Raises GempyGanError for options that it does not take."""
+    torch.manual_seed(plan.seed)
+    try:
+        return plan.learner().recipe(domain, plan.preset, **plan.options)
+    except TypeError as error:
+        raise GempyGanError(f"The recipe of {plan.prior!r} cannot be made: {error}. Check its options.") from None
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -55,10 +57,13 @@ class Folder:
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Add a line to the log."""
-        if self._log is None:
-            self._log = (self.path / "log.jsonl").open("a", encoding="utf-8")
-        self._log.write(json.dumps(record) + "\n")
-        self._log.flush()
+        try:
+            if self._log is None:
+                self._log = (self.path / "log.jsonl").open("a", encoding="utf-8")
+            self._log.write(json.dumps(record) + "\n")
+            self._log.flush()
+        except OSError as error:
+            raise FormatError(f"The log in {self.path} cannot be written: {error.strerror or error}. Make room.") from error
 
     def records(self) -> list[dict[str, Any]]:
         """The lines of the log."""
@@ -87,6 +92,32 @@ class Folder:
             raise FormatError(
                 f"Nothing can be written into {self.path}: {error.strerror or error}. Choose another folder."
             ) from error
+
+
+@contextmanager
+def alone_in(path: Path) -> Iterator[None]:
+    """Keep other trainings out of a folder while the block runs; a lock that a killed process held is free again.
+
+    Processes that this training starts itself, one for each further device, are let in. Raises GempyGanError where the folder
+    is taken, FormatError when it cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        yield
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise GempyGanError(f"Another process is training in {path}. Wait for it to end, or choose another folder.") from None
+    except OSError as error:
+        raise FormatError(f"Nothing can be written into {path}: {error.strerror or error}. Choose another folder.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _record(line: str) -> dict[str, Any] | None:

@@ -43,6 +43,11 @@ class Look:
         """The figures' values, for the log."""
         return {name: figure["value"] for name, figure in self.figures.items() if figure["value"] is not None}
 
+    @property
+    def floors(self) -> dict[str, float]:
+        """What real boxes show against each other."""
+        return {name: figure["floor"] for name, figure in self.figures.items() if figure["floor"] is not None}
+
 
 def look(prior: LearnedPrior, real: NDArray[np.float32], step: int, seconds: float = 60.0) -> Look:
     """Draw samples until there are 32, or until the seconds have passed and there are 8; and compare them with real boxes."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gempy_gan.learning import Domain
 
 SHOWN = 5  # boxes in a row
-NOT_DRAWN = {"step", "boxes", "minutes", "boxes_per_s", "simulated", "waited_s"}
+NOT_DRAWN = {"step", "boxes", "minutes", "boxes_per_s", "simulated", "waited_s", "floors"}
 STYLE = """body { font: 15px sans-serif; max-width: 1150px; margin: 2em auto; color: #222 }
 img { max-width: 100% } td, th { padding: 2px 12px 2px 0; text-align: left }"""
 

@@ -16,7 +16,7 @@ PRECISIONS = ("auto", "bf16-mixed", "32-true")
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A training of the prior registered as `prior`, on `data` (a training set, or the name of a simulator), into folder `out`.
 
     `preset` and `options` go to the prior's recipe, `simulator` to the simulator. `shape` (nx, ny, nz) is that of the boxes

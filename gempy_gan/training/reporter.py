@@ -80,7 +80,7 @@ class Reporter:
             return
         seconds = SHARE * max(time.monotonic() - self.looked, 20.0)
         self.found = look(self.training.prior, self.real, self.training.step, seconds)
-        self._tell(self.found.numbers)
+        self._tell({**self.found.numbers, "floors": self.found.floors})
         domain = self.training.boxes.domain
         title = f"{self.training.plan.prior}, preset {self.training.plan.preset}: step {self.training.step}"
         try:

@@ -14,13 +14,13 @@ from gempy_gan.learning import SHAPES, Domain
 from gempy_gan.plugins import get_prior, registry
 from gempy_gan.prior import Simulator
 from gempy_gan.training.boxes import Boxes, check_box, check_positions
-from gempy_gan.training.plan import Plan
+from gempy_gan.training.plan import TrainingPlan
 from gempy_gan.training.simulated import SimulatedBoxes, Supply
 from gempy_gan.training.stored import StoredBoxes
 from gempy_gan.training_sets import drawn_labels
 
 
-def open_boxes(plan: Plan) -> Boxes:
+def open_boxes(plan: TrainingPlan) -> Boxes:
     """The boxes that a plan learns from. Raises GempyGanError where shape, labels or properties do not fit the data."""
     if plan.data in {entry.name for entry in registry().of("priors")}:
         return _simulated(plan)
@@ -35,7 +35,7 @@ def open_boxes(plan: Plan) -> Boxes:
     return StoredBoxes.of(ensemble, domain, plan.seed, mirrors if plan.flips is None else plan.flips, Path(plan.data).name)
 
 
-def _simulated(plan: Plan) -> SimulatedBoxes:
+def _simulated(plan: TrainingPlan) -> SimulatedBoxes:
     """The simulator makes volumes of the boxes' shape, unless its own options say that they are larger."""
     factory: Any = registry().get("priors", plan.data).load()
     wanted = plan.shape or SHAPES.get(plan.preset)
@@ -52,14 +52,14 @@ def _simulated(plan: Plan) -> SimulatedBoxes:
     return SimulatedBoxes(simulator, domain, supply, plan.out / "simulated", plan.jobs, plan.seed, flips)
 
 
-def box_shape(plan: Plan, volume: Sequence[int]) -> tuple[int, int, int]:
+def box_shape(plan: TrainingPlan, volume: Sequence[int]) -> tuple[int, int, int]:
     """The shape of the boxes: what the plan says, else the preset's, else (for a preset of no known shape) the volumes' own."""
     nx, ny, nz = plan.shape or SHAPES.get(plan.preset) or volume
     check_box((nx, ny, nz), volume, "volumes")
     return nx, ny, nz
 
 
-def chosen_labels(plan: Plan, known: Sequence[Label]) -> tuple[Label, ...]:
+def chosen_labels(plan: TrainingPlan, known: Sequence[Label]) -> tuple[Label, ...]:
     """The labels that the plan names; all known ones where it names none."""
     if plan.labels is None:
         return tuple(known)
