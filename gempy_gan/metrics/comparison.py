@@ -49,7 +49,7 @@ def validate(
     Raises GempyGanError for volumes that cannot be compared, or names that are not known; GridError where boxes differ in size.
     """
     chosen = list(FAMILIES) if figures is None else list(figures)
-    _check_names(chosen)
+    _check_names(chosen, flips)
     _check_boxes(generated, real, training)
     most = MOST if n is None else n
     mine = Volumes.of(generated, 2 * most, seed, "generated volumes")
@@ -68,10 +68,13 @@ def validate(
     return Validation(tuple(found), len(mine), len(true), drawn.size, splits, true.shape, seed)
 
 
-def _check_names(names: Sequence[str]) -> None:
+def _check_names(names: Sequence[str], flips: Sequence[str]) -> None:
     unknown = [name for name in names if name not in FAMILIES]
     if unknown:
         raise GempyGanError(f"The figures {', '.join(unknown)} are not known. Known: {', '.join(FAMILIES)}.")
+    for axis in flips:
+        if axis not in ("x", "y"):
+            raise GempyGanError(f"Training images were to be mirrored along {axis!r}. Expected 'x', 'y', both or none.")
 
 
 def _check_boxes(*sources: Source | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gempy_gan import scores
-from gempy_gan.metrics.splits import Array, Splits
+from gempy_gan.metrics.splits import Array, Splits, quotient, ratio
 from gempy_gan.metrics.validation import Figure
 from gempy_gan.metrics.volumes import Volumes, picks
 
@@ -20,9 +20,8 @@ def figures(generated: Volumes, real: Volumes, splits: Splits) -> Iterator[Figur
     apart = scores.pairwise_distance(r)
     mine, true = mean_distance(scores.pairwise_distance(g)), mean_distance(apart)
     halves = zip(splits.first, splits.second, strict=True)
-    floors = [mean_distance(apart[np.ix_(a, a)]) / mean_distance(apart[np.ix_(b, b)]) for a, b in halves]
-    low, high = np.quantile(floors, (0.05, 0.95))
-    yield Figure("diversity", mine / true, 1.0, float(low), float(high), f"{mine:.3g} against {true:.3g}")
+    floors = [quotient(mean_distance(apart[np.ix_(a, a)]), mean_distance(apart[np.ix_(b, b)])) for a, b in halves]
+    yield ratio("diversity", mine, true, floors)
 
 
 def mean_distance(distance: Array) -> float:

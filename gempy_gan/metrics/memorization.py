@@ -16,6 +16,7 @@ from gempy_gan.metrics.volumes import picks
 CELLS = 2**14  # on which volumes are compared, picked at random
 NEIGHBOURS = 50
 CLOSE = 0.05  # quantile of the held-out ratios below which a volume counts as close to a training image
+PERMUTATIONS = 999
 MOST_LEFT_OUT = 500  # training images that are each compared with all others
 
 
@@ -24,13 +25,17 @@ class Memorization:
     """Distance ratios to the training images: of `generated` volumes (n,), and of two nulls.
 
     `held_out` are those of real volumes that were not trained on, `left_out` those of training images to all others.
-    `nearest` (n,) is the position of the training image that each generated volume is closest to.
+    `nearest` (n,) is the position of the training image that each generated volume is closest to, `neighbours` (n,) the same
+    among all real images, training images first, then the held-out ones.
     """
 
     generated: Array
     held_out: Array
     left_out: Array
     nearest: Array
+    neighbours: Array
+    images: int
+    seed: int = 0
 
     @property
     def p_value(self) -> float:
@@ -55,12 +60,34 @@ class Memorization:
         """Share of generated volumes that are closer to a training image than 95 % of the held-out ones; 0.05 is expected."""
         return float(np.mean(self.generated < np.quantile(self.held_out, CLOSE)))
 
+    @property
+    def share_trained(self) -> float:
+        """Share of generated volumes whose nearest real image is a training image."""
+        return float(np.mean(self.neighbours < self.images))
+
+    @property
+    def p_exchange(self) -> float:
+        """Probability that so many nearest images are training images if training were exchangeable with held-out images.
+
+        It is, for a prior that has not memorized, however good or bad its volumes are: a permutation test that blur does not
+        mislead. It needs a fair number of held-out images to see much.
+        """
+        rng = np.random.default_rng(self.seed)
+        total, count = self.images + len(self.held_out), np.bincount(self.neighbours)
+        count = np.pad(count, (0, total - len(count)))
+        mine = count[self.images :].sum()
+        drawn = [count[rng.choice(total, len(self.held_out), replace=False)].sum() for _ in range(PERMUTATIONS)]
+        return float((1 + np.sum(np.array(drawn) <= mine)) / (1 + PERMUTATIONS))
+
     def figures(self) -> Iterator[Figure]:
-        """The p-value and the share, with the median ratios beside them."""
+        """The p-values and the share, with what they come from."""
         median = [float(np.median(r)) for r in (self.generated, self.held_out, self.left_out)]
         note = "median ratio {:.3g}, held-out {:.3g}, training left out {:.3g}".format(*median)
         yield Figure("memorization", self.p_value, note=note)
         yield Figure("memorized_share", self.share, CLOSE)
+        expected = self.images / (self.images + len(self.held_out))
+        note = f"{self.share_trained:.1%} are training images, {expected:.1%} expected"
+        yield Figure("training_neighbours", self.p_exchange, note=note)
 
 
 def memorization(
@@ -75,7 +102,8 @@ def memorization(
 
     The ratio of a volume is its distance (rms over at most 16,384 cells) to the nearest training image over the mean of those
     to the next ones, up to the 50th (Siahkoohi & Sabeddu 2026). It has no meaning by itself, for fresh draws of the truth can
-    have small ones; beside the nulls it has. A blurred volume is not mistaken for a copy, as it is close to all images alike.
+    have small ones; beside the nulls it has. But smooth volumes have smaller ratios than real ones without being copies: hence
+    the second test, whether the nearest of *all* real images are training images more often than chance would have it.
 
     A volume that is a training image mirrored along the axes in `flips` ("x", "y", or both, in any combination) is as close as
     the image itself. Images that were shifted or cropped are not recognised.
@@ -86,10 +114,13 @@ def memorization(
     _check(volumes, known, unseen)
     cells = picks(known[0].size, CELLS, seed)
     library = _Library(known.reshape(len(known), -1)[:, cells])
+    others = _Library(unseen.reshape(len(unseen), -1)[:, cells])
     left_out = picks(len(known), MOST_LEFT_OUT, seed)
     g, h, t = (library.distances(v, flips, cells) for v in (volumes, unseen, known[left_out]))
     t[np.arange(len(left_out)), left_out] = np.inf  # an image is not its own neighbour
-    return Memorization(ratio(g, neighbours), ratio(h, neighbours), ratio(t, neighbours), g.argmin(axis=1))
+    real = np.concatenate([g, others.distances(volumes, flips, cells)], axis=1)
+    mine, theirs, own = (ratio(distances, neighbours) for distances in (g, h, t))
+    return Memorization(mine, theirs, own, g.argmin(axis=1), real.argmin(axis=1), len(known), seed)
 
 
 def ratio(distances: Array, neighbours: int = NEIGHBOURS) -> Array:

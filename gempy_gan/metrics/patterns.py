@@ -15,7 +15,7 @@ Template = tuple[tuple[int, int, int], int]
 TEMPLATES: dict[str, Template] = {  # cells along x, y and z, and how far apart they are in x and y
     "patterns_2x2x2": ((2, 2, 2), 1),
     "patterns_4x4": ((4, 4, 1), 1),
-    "patterns_4x4_wide": ((4, 4, 1), 4),
+    "patterns_3x3_wide": ((3, 3, 1), 4),
 }
 
 

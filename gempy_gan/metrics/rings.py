@@ -61,11 +61,11 @@ def ring_error(
         seen = np.broadcast_to(mask, truth.shape)
         generator = torch.Generator().manual_seed(seed + k)
         given = torch.from_numpy(np.where(seen, truth, 0.0).astype(np.float32))
-        drawn = np.asarray(conditional(torch.from_numpy(seen.copy()), given, n, generator))
+        drawn = torch.as_tensor(conditional(torch.from_numpy(seen.copy()), given, n, generator)).detach().cpu().numpy()
         if drawn.shape != (n, *truth.shape):
             raise GridError(f"The realizations have shape {drawn.shape}. Expected {(n, *truth.shape)}.")
         rows.append(_errors(truth[0].astype(np.float64), mask, drawn[:, 0].astype(np.float64), luck, rings))
-    return pd.DataFrame(np.nanmean([row.to_numpy() for row in rows], axis=0), index=rows[0].index, columns=rows[0].columns)
+    return pd.concat(rows).groupby(level=0, sort=False).mean()
 
 
 def _masks(fields: Array, wells: int | Sequence[ArrayLike], seed: int) -> list[NDArray[np.bool_]]:

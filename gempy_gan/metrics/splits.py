@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,18 +73,23 @@ class Splits:
 
         It is that of all volumes, for such a number does not depend on their count; the splits give its range.
         """
-        mine, true = measure(generated), measure(real)
-        floors = [_ratio(measure(real[a]), measure(real[b])) for a, b in zip(self.first, self.second, strict=True)]
-        known = np.array([floor for floor in floors if floor is not None])
-        low, high = np.quantile(known, (0.05, 0.95)) if len(known) else (None, None)
-        note = f"{mine:.3g} against {true:.3g}{unit}"
-        return Figure(key, _ratio(mine, true), 1.0, _float(low), _float(high), note)
+        floors = [quotient(measure(real[a]), measure(real[b])) for a, b in zip(self.first, self.second, strict=True)]
+        return ratio(key, measure(generated), measure(real), floors, unit)
 
 
 def distance(key: str, value: float | np.floating[Any], floors: Array, note: str = "") -> Figure:
     """The figure of a distance beside its floors (splits,)."""
     low, high = np.quantile(floors, (0.05, 0.95))
     return Figure(key, float(value), float(floors.mean()), float(low), float(high), note)
+
+
+def ratio(key: str, generated: float, real: float, floors: Sequence[float], unit: str = "") -> Figure:
+    """The figure of a ratio generated / real beside the ratios of one half of the real volumes to the other (splits,)."""
+    known = np.array(floors)[np.isfinite(floors)]
+    low, high = (float(q) for q in np.quantile(known, (0.05, 0.95))) if len(known) else (None, None)
+    value = quotient(generated, real)
+    note = f"{generated:.3g} against {real:.3g}{unit}"
+    return Figure(key, value if np.isfinite(value) else None, 1.0, low, high, note)
 
 
 def weights(index: NDArray[np.int64], count: int) -> Array:
@@ -115,11 +120,6 @@ def spread(values: Array) -> float:
     return float(np.std(values, ddof=1))
 
 
-def _ratio(value: float, reference: float) -> float | None:
-    """None where there is no ratio, so that nothing passes for a good one."""
-    ratio = value / reference if reference else float("nan")
-    return ratio if np.isfinite(ratio) else None
-
-
-def _float(value: Any) -> float | None:
-    return None if value is None else float(value)
+def quotient(value: float, reference: float) -> float:
+    """Their ratio; nan where there is none, so that nothing passes for a good one."""
+    return value / reference if reference else float("nan")
