@@ -18,17 +18,19 @@ MUD = 0.05  # coarse fraction of the finest deposits
 FACIES = {FLOODPLAIN: "floodplain", LEVEE: "levee", SPLAY: "splay", LAG: "channel lag", BAR: "point bar", PLUG: "plug"}
 
 
-class Columns(NamedTuple):
-    """The box while it fills: surface (nx, ny) in metres above the first cell's base, cells (nx, ny, cells).
+THICKNESS, COARSE, TIME = range(3)
 
-    `facies` (nx, ny, cells, 6) holds each facies' thickness, or is (nx, ny, cells, 0) where nobody asked for them.
-    `plug_top` and `plug` (nx, ny) are the top and the thickness of the youngest plug of a column.
+
+class Columns(NamedTuple):
+    """The box while it fills: surface (nx, ny) in metres above the first cell's base, and what is in the cells.
+
+    `cells` (nx, ny, cells, 3) holds thickness in metres, mean coarse fraction and mean deposition time, side by side because
+    they are used together. `facies` (nx, ny, cells, 6) holds each facies' thickness, or is (nx, ny, cells, 0) where nobody
+    asked for them. `plug_top` and `plug` (nx, ny) are the top and the thickness of the youngest plug of a column.
     """
 
     surface: NDArray[np.float64]
-    thickness: NDArray[np.float64]
-    coarse: NDArray[np.float64]
-    time: NDArray[np.float64]
+    cells: NDArray[np.float64]
     facies: NDArray[np.float64]
     plug_top: NDArray[np.float64]
     plug: NDArray[np.float64]
@@ -42,30 +44,27 @@ def new_columns(
 ) -> Columns:
     """Columns filled with mud up to `base`, with room up to `height` (metres)."""
     dx, dy, dz = cell_size
-    cells = (*shape, int(np.ceil(height / dz)) + 1)
-    filled = np.clip(base - np.arange(cells[2]) * dz, 0, dz)
-    thickness = np.ascontiguousarray(np.broadcast_to(filled, cells))
-    coarse = np.where(thickness > 0, MUD, 0.0)
-    parts = np.zeros((*cells, len(FACIES) if facies else 0))
+    count = int(np.ceil(height / dz)) + 1
+    filled = np.clip(base - np.arange(count) * dz, 0, dz)
+    cells = np.zeros((*shape, count, 3))
+    cells[..., THICKNESS], cells[..., COARSE] = filled, MUD
+    parts = np.zeros((*shape, count, len(FACIES) if facies else 0))
     if facies:
-        parts[..., FLOODPLAIN] = thickness
-    surface = np.full(shape, float(base))
-    return Columns(surface, thickness, coarse, np.zeros(cells), parts, np.zeros(shape), np.zeros(shape), dx, dy, dz)
+        parts[..., FLOODPLAIN] = filled
+    return Columns(np.full(shape, float(base)), cells, parts, np.zeros(shape), np.zeros(shape), dx, dy, dz)
 
 
 @njit(cache=True)
 def erode(columns, i, j, to):
-    """Take away what column (i, j) holds above the elevation `to`."""
-    thickness, dz = columns.thickness[i, j], columns.dz
-    top = min(int(np.floor(columns.surface[i, j] / dz)), thickness.size - 1)
+    """Take away what column (i, j) holds above the elevation `to`; a cell that stays in part keeps its means."""
+    cells, dz = columns.cells[i, j], columns.dz
+    top = min(int(np.floor(columns.surface[i, j] / dz)), cells.shape[0] - 1)
     last = max(int(np.floor(to / dz)), 0)
-    for k in range(last + 1, top + 1):
-        thickness[k] = 0.0
-        columns.facies[i, j, k] = 0.0
-    if last < thickness.size and thickness[last] > 0:
-        kept = min(max(to - last * dz, 0.0), thickness[last])
-        columns.facies[i, j, last] *= kept / thickness[last]
-        thickness[last] = kept  # of a mixed cell: its mean fraction and time stay as they are
+    for k in range(last, top + 1):
+        kept = min(max(to - k * dz, 0.0), cells[k, THICKNESS])
+        if columns.facies.shape[3] > 0 and cells[k, THICKNESS] > 0:
+            columns.facies[i, j, k] *= kept / cells[k, THICKNESS]
+        cells[k, THICKNESS] = kept
     columns.plug[i, j] -= min(max(columns.plug_top[i, j] - to, 0.0), columns.plug[i, j])
     columns.plug_top[i, j] = min(columns.plug_top[i, j], to)
     columns.surface[i, j] = to
@@ -74,19 +73,19 @@ def erode(columns, i, j, to):
 @njit(cache=True)
 def deposit(columns, i, j, to, coarse, time, facies):
     """Fill column (i, j) up to the elevation `to` with sediment of one coarse fraction, time and facies."""
-    thickness, dz, z = columns.thickness[i, j], columns.dz, columns.surface[i, j]
+    cells, dz, z = columns.cells[i, j], columns.dz, columns.surface[i, j]
     k = max(int(np.floor(z / dz)), 0)
-    while z < to - 1e-9 and k < thickness.size:
+    while z < to - 1e-9 and k < cells.shape[0]:
         added = min(to, (k + 1) * dz) - z
         if added > 0:
-            if thickness[k] <= 0.0:
-                columns.coarse[i, j, k], columns.time[i, j, k] = coarse, time
+            share = added / (cells[k, THICKNESS] + added)
+            if share >= 1.0:
+                cells[k, COARSE], cells[k, TIME] = coarse, time
             else:
-                share = added / (thickness[k] + added)
-                columns.coarse[i, j, k] += share * (coarse - columns.coarse[i, j, k])
-                mixed = columns.time[i, j, k] + share * (time - columns.time[i, j, k])
-                columns.time[i, j, k] = min(mixed, time)  # rounding must not make it younger than its youngest grain
-            thickness[k] += added
+                cells[k, COARSE] += share * (coarse - cells[k, COARSE])
+                # rounding must not make a cell younger than its youngest grain
+                cells[k, TIME] = min(cells[k, TIME] + share * (time - cells[k, TIME]), time)
+            cells[k, THICKNESS] += added
             if columns.facies.shape[3] > 0:
                 columns.facies[i, j, k, facies] += added
             z += added
@@ -108,21 +107,33 @@ class River(NamedTuple):
 
 class Near(NamedTuple):
     """Where each column (nx, ny) lies: distance to the centreline in metres (FAR beyond one width), side (1 left, -1 right) and
-    curvature of the river there, per width.
+    curvature of the river there, per width. `columns` (count, at most nx * ny) lists those within one width, as i * ny + j.
     """
 
     distance: NDArray[np.float64]
     side: NDArray[np.float64]
     bend: NDArray[np.float64]
+    columns: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+
+def new_near(shape: tuple[int, int]) -> Near:
+    """No column is near a river."""
+    distance, columns = np.full(shape, FAR), np.zeros(shape[0] * shape[1], dtype=np.int64)
+    return Near(distance, np.zeros(shape), np.zeros(shape), columns, np.zeros(1, dtype=np.int64))
 
 
 FAR = 1e9
 SKEW = 0.35  # how much deeper a bend is at its outer bank, and shallower at its inner bank
+MARGIN = 1.3  # half-widths from the centreline, up to which a point bar is completed at the inner bank
+BAR_TOP = 0.12  # channel depths below the banks that a complete point bar reaches
 FINING = 1.3  # exponent of fining over the height of a point bar
 LIFTS = 6  # parts, at most, in which a step's lateral accretion fines upwards
-LAG_HEIGHT = 0.2  # of the channel's depth, up to which its deposits are lag
+LAG_HEIGHT = 0.12  # of the channel's depth, up to which its deposits are lag
 BENCH = 0.45  # share of the coarse fraction that benches at the outer bank lack
-HOLLOW = 0.35  # channel depths below the banks from which a hollow is an abandoned channel
+HOLLOW = 0.35  # channel depths below the banks around which a hollow starts to be an abandoned channel
+LEVEL_DECAY = 4  # distances over which the flood level falls by e, in those over which the overbank rate does
+LEVEE_WIDTH = 1.2  # channel widths over which the coarse fraction of overbank deposits falls by e
 SILT = 0.35  # coarse fraction of a plug at the river
 STRIDE = 4  # columns between those where the distance to the river is computed far from it
 
@@ -130,8 +141,10 @@ STRIDE = 4  # columns between those where the distance to the river is computed 
 @njit(cache=True)
 def locate(x, y, bends, width, columns, near):
     """Fill `near` for the columns within one width of the centreline."""
-    near.distance[:] = FAR
     nx, ny = near.distance.shape
+    for k in range(near.count[0]):
+        near.distance[near.columns[k] // ny, near.columns[k] % ny] = FAR
+    count = 0
     for i in range(x.size - 1):
         ex, ey = x[i + 1] - x[i], y[i + 1] - y[i]
         squared = ex * ex + ey * ey + 1e-12
@@ -146,13 +159,16 @@ def locate(x, y, bends, width, columns, near):
                 t = min(max((px * ex + py * ey) / squared, 0.0), 1.0)
                 d = (px - t * ex) ** 2 + (py - t * ey) ** 2
                 if d < near.distance[a, b]:
+                    if near.distance[a, b] == FAR:
+                        near.columns[count] = a * ny + b
+                        count += 1
                     near.distance[a, b] = d
                     near.side[a, b] = 1.0 if ex * py - ey * px > 0 else -1.0
                     near.bend[a, b] = bends[i] + t * (bends[i + 1] - bends[i])
-    for a in range(nx):
-        for b in range(ny):
-            if near.distance[a, b] < FAR:
-                near.distance[a, b] = np.sqrt(near.distance[a, b])
+    near.count[0] = count
+    for k in range(count):
+        a, b = near.columns[k] // ny, near.columns[k] % ny
+        near.distance[a, b] = np.sqrt(near.distance[a, b])
 
 
 @njit(cache=True)
@@ -181,29 +197,34 @@ def flow(columns, near, river, bank, energy, time):
 
     The section is a parabola whose deepest point is shifted towards the outer bank of a bend.
     """
-    nx, ny = columns.surface.shape
-    floor = bank - river.depth
-    for i in range(nx):
-        for j in range(ny):
-            across = near.distance[i, j] / (0.5 * river.width)
-            if across >= 1.0:
-                continue
-            bend = near.bend[i, j]
-            outer = -near.side[i, j] * np.sign(bend)
+    ny = columns.surface.shape[1]
+    floor, ceiling = bank - river.depth, bank - BAR_TOP * river.depth
+    for k in range(near.count[0]):
+        i, j = near.columns[k] // ny, near.columns[k] % ny
+        across = near.distance[i, j] / (0.5 * river.width)
+        bend = near.bend[i, j]
+        outer = -near.side[i, j] * np.sign(bend)
+        if across < 1.0:
             skew = SKEW * min(2.0 * abs(bend), 1.0) * outer
             bed = bank - river.depth * (1 - across * across) * (1 + skew * across)
-            z = columns.surface[i, j]
-            if z > bed + 1e-6:
-                erode(columns, i, j, bed)
-            elif z < bed - 1e-6:
-                lifts = min(1 + int((bed - z) / (0.5 * columns.dz)), LIFTS)
-                bench = 1 - BENCH * max(outer, 0.0) * across * min(3.0 * abs(bend), 1.0)
-                for lift in range(lifts):
-                    height = (z + (lift + 0.5) * (bed - z) / lifts - floor) / river.depth
-                    height = min(max(height, 0.0), 1.0)
-                    coarse = (river.coarsest - (river.coarsest - river.finest) * height**FINING) * bench * energy
-                    facies = LAG if height < LAG_HEIGHT else BAR
-                    deposit(columns, i, j, z + (lift + 1) * (bed - z) / lifts, min(max(coarse, 0.02), 1.0), time, facies)
+        elif across < MARGIN and outer < 0:
+            bed = bank  # the river has just moved on, and has completed its bar
+        else:
+            continue
+        z = columns.surface[i, j]
+        if z > bed and across < 1.0:
+            erode(columns, i, j, bed)
+            continue
+        bed = min(bed, ceiling)
+        if z < bed - 1e-6:
+            lifts = min(1 + int((bed - z) / (0.5 * columns.dz)), LIFTS)
+            bench = 1 - BENCH * max(outer, 0.0) * across * min(3.0 * abs(bend), 1.0)
+            for lift in range(lifts):
+                height = (z + (lift + 0.5) * (bed - z) / lifts - floor) / river.depth
+                height = min(max(height, 0.0), 1.0)
+                coarse = (river.coarsest - (river.coarsest - river.finest) * height**FINING) * bench * energy
+                facies = LAG if height < LAG_HEIGHT else BAR
+                deposit(columns, i, j, z + (lift + 1) * (bed - z) / lifts, min(max(coarse, 0.02), 1.0), time, facies)
 
 
 @njit(cache=True)
@@ -239,31 +260,31 @@ def flood(x, y, columns, near, river, bank, rise, filled, background, noise, tim
     """
     nx, ny = columns.surface.shape
     far = distances(x, y, columns)
-    level, spread = river.flood_height * rise * river.depth, 4 * river.overbank_lambda
+    half = 0.5 * river.width
     for i in range(nx):
         for j in range(ny):
             d = near.distance[i, j]
-            if d < 0.5 * river.width:
+            if d < half:
                 continue
-            d = max((d if d < FAR else between(far, i, j, STRIDE)) - 0.5 * river.width, 0.0)
+            d = max((d if d < FAR else between(far, i, j, STRIDE)) - half, 0.0)
             z = columns.surface[i, j]
-            room = bank + level * np.exp(-d / spread) - z
+            height = np.exp(-d / (LEVEL_DECAY * river.overbank_lambda))
+            room = bank + river.flood_height * rise * river.depth * height - z
             if room <= 0:
                 continue
-            rate = filled * (background + np.exp(-d / river.overbank_lambda)) * max(1 + between(noise, i, j, 8), 0.0)
-            hollow = (bank - z) / river.depth
-            if hollow > HOLLOW:
-                facies, coarse, rate = PLUG, MUD + (SILT - MUD) * np.exp(-d / river.width) * min(hollow, 1.0), 1.5 * rate
-            else:
-                sand = np.exp(-d / (1.2 * river.width))
-                facies, coarse = LEVEE if sand > 0.4 else FLOODPLAIN, MUD + (river.levee - MUD) * sand
-            added = room * (1 - np.exp(-rate))
+            hollow = min(max(((bank - z) / river.depth - HOLLOW) / HOLLOW + 0.5, 0.0), 1.0)
+            scatter = max(1 + between(noise, i, j, 8), 0.0) * (1 + 0.5 * hollow)
+            rate = filled * (background + height**LEVEL_DECAY) * scatter
+            z += room * rate / (1 + rate)
+            sand = np.exp(-d / (LEVEE_WIDTH * river.width)) if d < 6 * LEVEE_WIDTH * river.width else 0.0
+            coarse = (1 - hollow) * (river.levee - MUD) * sand + hollow * (SILT - MUD) * sand * sand
+            facies = PLUG if hollow > 0.5 else LEVEE if sand > 0.4 else FLOODPLAIN
             if facies == PLUG:
-                if z - columns.plug_top[i, j] > 0.1 * river.depth:
+                if columns.surface[i, j] - columns.plug_top[i, j] > 0.1 * river.depth:
                     columns.plug[i, j] = 0.0  # a new one, far above the last
-                columns.plug[i, j] += added
-                columns.plug_top[i, j] = z + added
-            deposit(columns, i, j, z + added, coarse, time, facies)
+                columns.plug[i, j] += z - columns.surface[i, j]
+                columns.plug_top[i, j] = z
+            deposit(columns, i, j, z, MUD + coarse, time, facies)
 
 
 @njit(cache=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,9 +13,9 @@ from gempy_gan.labels import Label
 LABELS = (
     Label("width", 140.0, 300.0, "m", meaning="bankfull width of the channel"),
     Label("width_to_depth", 30.0, 60.0, meaning="bankfull width over bankfull depth"),
-    Label("wavelength", 7.0, 11.5, "channel width", meaning="wavelength, along the channel, of the bends that grow fastest"),
+    Label("wavelength", 8.0, 12.5, "channel width", meaning="wavelength, along the channel, of the bends that grow fastest"),
     Label("maturity", 20.0, 160.0, log=True, meaning="growth of the bends of a new course before it deposits, steps"),
-    Label("shortening", 1.8, 5.0, meaning="way around a bend over the way across at which a chute cuts it off"),
+    Label("shortening", 2.0, 7.0, meaning="way around a bend over the way across at which a chute cuts it off"),
     Label("mobility", 4.0, 60.0, "channel width", log=True, meaning="mean migration while the banks rise by one channel depth"),
     Label("avulsions", 0.3, 5.0, log=True, meaning="mean number of avulsions while the banks rise by one channel depth"),
     Label("local_avulsions", 0.0, 0.6, meaning="share of the avulsions that leave the old course inside the box"),
@@ -27,7 +28,7 @@ LABELS = (
     Label("finest", 0.25, 0.6, meaning="coarse fraction of the top of a point bar"),
     Label("levee", 0.25, 0.5, meaning="coarse fraction of overbank deposits at the bank"),
     Label("splays", 0.0, 3.0, meaning="mean number of crevasse splays while the banks rise by one channel depth"),
-    Label("offset", -0.15, 0.15, "box width", meaning="distance of the belt's axis from the box's, across the flow"),
+    Label("offset", -0.15, 0.15, "box width", meaning="distance of the belt's axis from the box's, across the flow", along="y"),
 )
 BY_NAME = {label.name: label for label in LABELS}
 MAY_BE_ZERO = {"avulsions", "local_avulsions", "incision", "splays", "overbank_mu", "flood_height", "finest", "levee"}
@@ -37,8 +38,8 @@ ANY_SIGN = {"offset"}
 OUT_OF_DISTRIBUTION = {
     "wide": {"width": (350.0, 500.0)},
     "narrow": {"width": (90.0, 130.0)},
-    "sinuous": {"maturity": (250.0, 400.0), "avulsions": (0.1, 0.3)},
-    "straight": {"maturity": (1.0, 8.0), "mobility": (0.5, 2.0)},
+    "sinuous": {"shortening": (20.0, 40.0), "maturity": (150.0, 250.0), "avulsions": (0.1, 0.3)},
+    "straight": {"shortening": (1.05, 1.2), "maturity": (1.0, 8.0)},
     "off-centre": {"offset": (0.3, 0.45)},
 }
 
@@ -50,7 +51,7 @@ def with_ranges(labels: Sequence[Label], ranges: Mapping[str, Sequence[float]]) 
     for label in labels:
         low, high = _range(label.name, ranges.get(label.name, (label.low, label.high)))
         check_value(label.name, low)
-        changed.append(Label(label.name, low, high, label.unit, label.log, label.meaning))
+        changed.append(replace(label, low=low, high=high, along=label.along if low == -high else ""))
     return tuple(changed)
 
 

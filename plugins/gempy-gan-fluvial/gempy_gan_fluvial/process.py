@@ -16,14 +16,14 @@ from gempy_gan_fluvial.series import draw_series
 
 Array = NDArray[np.float64]
 
-STEP = 0.16  # migration rate, widths per step for a curvature of one per width
+STEP = 0.22  # migration rate, widths per step for a curvature of one per width
 TYPICAL = 0.22  # mean of the curvature-driven rate along a mature river, so that a step moves it by STEP * TYPICAL widths
-STEPS = (250, 5000)
-FLOODS = 500  # intervals, about, over which a run's overbank deposition is summed up
+FEWEST = 250  # steps of a run
+FLOODS = 40  # intervals, about, over which overbank deposition is summed up while the banks rise by one channel depth
 BACKGROUND = 0.1  # part of the overbank rate that does not decay with distance
 FIRST = 2  # how much longer than a later one the first course grows
 RATE = 0.45  # of growth
-CHUTE_REACH = 0.45  # of the wavelength, that a chute crosses at most
+CHUTE_REACH = 0.9  # wavelengths that a chute crosses at most
 BELOW, ABOVE = 1.5, 1.1  # channel depths of substrate below, and of deposits above, what is kept
 
 
@@ -58,10 +58,10 @@ class Run:
         self.columns.surface[:] = self.base
         self.rises = rise / self.depth
         wanted = labels["mobility"] * self.rises / TYPICAL
-        self.steps = int(np.clip(wanted / STEP, *STEPS))
+        self.steps = max(int(wanted / STEP), FEWEST)
         self.rate = wanted / self.steps
         self.series = draw_series(rng, self.steps, self.base, self.base + rise, self.depth, labels["incision"])
-        self.near = deposition.Near(*(np.zeros(shape[:2]) for _ in range(3)))
+        self.near = deposition.new_near(shape[:2])
         self.river = deposition.River(
             self.width, self.depth, labels["coarsest"], labels["finest"], labels["levee"], labels["overbank_lambda"],
             labels["flood_height"],
@@ -74,7 +74,7 @@ class Run:
         avulses = rng.random(steps) < labels["avulsions"] * chance
         splays = rng.random(steps) < labels["splays"] * chance
         drift = rng.standard_normal(steps) * 0.02 * self.width * min(3 * self.rate, 1)
-        pause, look = max(1, steps // FLOODS), max(1, steps // 40)
+        pause, look = max(1, int(steps / (FLOODS * self.rises))), max(1, steps // 40)
         self.course = self._regional(FIRST * self._growth())
         for step in range(steps):
             if avulses[step]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 FASTEST_RISE = 0.8  # channel depths per unit of time
 DEEPEST_INCISION = 0.3  # channel depths below the start
-TEXTURE_MEMORY, TEXTURE_STD = 0.92, 0.045  # of the grain size from step to step: ridges and swales of a point bar
+TEXTURE_MEMORY, TEXTURE_STD = 0.9, 0.05  # of the grain size from step to step: ridges and swales of a point bar
 
 
 class Series(NamedTuple):

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from gempy_gan import GempyGanError, Property
 from gempy_gan.prior import Simulator
-from gempy_gan_fluvial.deposition import FACIES
+from gempy_gan_fluvial.deposition import COARSE, FACIES, TIME
 from gempy_gan_fluvial.labels import LABELS, draw, with_ranges
 from gempy_gan_fluvial.measures import channel_width, mean_bends, net_to_gross
 from gempy_gan_fluvial.process import Run
 
-VERSION = "1"  # of the physics: another one gives other deposits from the same seed
+VERSION = "2"  # of the physics: another one gives other deposits from the same seed
 MEASURED = (
     "sinuosity",
     "wavelength_measured",
@@ -55,7 +55,7 @@ class FluvialSimulator(Simulator):
                 "whose deposits differ: install the version of gempy-gan-fluvial that the data came from."
             )
         self.labels = with_ranges(LABELS, self.labels or {})
-        self.measured = MEASURED
+        self.measured, self.mirrors = MEASURED, "y"
         width = self.labels[0]
         if width.low < 0.5 * max(self.cell_size[:2]):
             raise GempyGanError(
@@ -86,9 +86,9 @@ class FluvialSimulator(Simulator):
 
     def _channels(self, run: Run) -> NDArray[np.float32]:
         kept = slice(run.skipped, run.skipped + self.shape[2])
-        time = run.columns.time[..., kept]
+        time = run.columns.cells[..., kept, TIME]
         span = time.max() - time.min()
-        channels = [run.columns.coarse[..., kept], (time - time.min()) / (span if span > 0 else 1.0)]
+        channels = [run.columns.cells[..., kept, COARSE], (time - time.min()) / (span if span > 0 else 1.0)]
         if self.facies:
             channels.append(run.columns.facies[..., kept, :].argmax(axis=-1))
         return np.stack(channels).astype(np.float32)
