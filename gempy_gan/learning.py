@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gempy_gan.errors import GempyGanError
 from gempy_gan.labels import Label
 from gempy_gan.prior import Prior
 from gempy_gan.properties import Property
@@ -38,6 +40,24 @@ class Domain:
             "labels": [label.to_dict() for label in self.labels],
         }
 
+    def scaled(self, given: Mapping[str, float]) -> list[float]:
+        """All labels scaled to [-1, 1], NaN for those not among `given`, which are in the labels' own units.
+
+        Raises GempyGanError for a label that there is none of, or a value that was not learned from.
+        """
+        unknown = given.keys() - {label.name for label in self.labels}
+        if unknown:
+            names = ", ".join(label.name for label in self.labels) or "none"
+            raise GempyGanError(f"There is no label {min(unknown)!r}. Expected one of: {names}.")
+        outside = [label for label in self.labels if label.name in given and not label.low <= given[label.name] <= label.high]
+        if outside:
+            label = outside[0]
+            raise GempyGanError(
+                f"The label {label.name!r} is {given[label.name]}. Expected {label.low} to {label.high} {label.unit}, which was "
+                "learned from."
+            )
+        return [float(label.to_scaled(given[label.name])) if label.name in given else math.nan for label in self.labels]
+
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Domain:
         """Build a domain from what `to_dict` returned."""
@@ -58,7 +78,7 @@ class LearnedPrior(Prior):
     domain: Domain
     networks: Mapping[str, nn.Module]
     options: Mapping[str, Any]
-    card: Mapping[str, Any] = {}  # noqa: RUF012  # what its training recorded, where it came from a file; never changed in place
+    card: Mapping[str, Any] = {}  # what its training recorded, where it came from a file; never changed in place
 
     @classmethod
     @abstractmethod

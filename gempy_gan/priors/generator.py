@@ -1,0 +1,91 @@
+"""What learned priors with a generator have in common: latents in, realizations out, a discriminator that looks at them."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from gempy_gan.errors import GempyGanError
+from gempy_gan.learning import Domain, LearnedPrior
+from gempy_gan.networks.channels import Channels
+from gempy_gan.prior import TunablePrior
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+AT_ONCE = 2**21  # values that are decoded at once when nothing must be differentiated: more do not fit into caches
+
+
+class GeneratorPrior(LearnedPrior, TunablePrior):
+    """A generator's realizations of standard normal latents (`noise` of them, then one for each label that is left open).
+
+    A latent u of a label stands for the label 2 Phi(u) - 1 on its scale from -1 to 1, which is uniform. `labels` fixes some of
+    the labels, in their own units. `ordered` decodes times as sums that never decrease upwards.
+    """
+
+    noise: int
+
+    def __init__(
+        self,
+        domain: Domain,
+        networks: Mapping[str, nn.Module],
+        options: Mapping[str, Any],
+        labels: Mapping[str, float] | None = None,
+        ordered: bool = True,
+    ) -> None:
+        self.domain, self.networks, self.options = domain, dict(networks), dict(options)
+        self.properties, self.shape, self.cell_size = domain.properties, domain.shape, domain.cell_size
+        self.channels = Channels(domain.properties, domain.shape[2], ordered)
+        self.labels = dict(labels or {})
+        self._asked = torch.tensor(domain.scaled(self.labels))
+        self._open = torch.isnan(self._asked)
+        self.latent_shape = (self.noise + int(self._open.sum()),)
+
+    @abstractmethod
+    def raw(self, noise: Tensor, labels: Tensor) -> Tensor:
+        """The generator's raw output of `noise` (n, noise) and labels (n, k) in [-1, 1], in the mode that it is in."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents (n, latents) to realizations (n, c, nx, ny, nz); batch statistics are the remembered ones."""
+        generator = self.networks["generator"].eval()
+        weight = next(generator.parameters())
+        z = z.to(weight)
+        return self.channels.decode(self.raw(z[:, : self.noise], self.labels_of(z[:, self.noise :])))
+
+    def labels_of(self, latents: Tensor) -> Tensor:
+        """All labels (n, k) scaled to [-1, 1], from the latents (n, open) of those left open."""
+        labels = self._asked.to(latents).expand(len(latents), -1).clone()
+        labels[:, self._open.to(latents.device)] = torch.erf(latents / math.sqrt(2))
+        return labels
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Decode n standard normal latents, a few at once."""
+        z = torch.randn((n, *self.latent_shape), generator=generator)
+        each = max(1, AT_ONCE // (len(self.properties) * math.prod(self.shape)))
+        with torch.no_grad():
+            return torch.cat([self.decode(part) for part in torch.split(z, each)])
+
+    def parameters(self) -> Sequence[Tensor]:
+        """The generator's weights."""
+        return list(self.networks["generator"].parameters())
+
+    def features(self, m: Tensor) -> Sequence[Tensor]:
+        """What each level of the discriminator sees, scaled to unit length at each place (LPIPS: Zhang et al. 2018).
+
+        Raises GempyGanError where the discriminator was not kept.
+        """
+        if "discriminator" not in self.networks:
+            raise GempyGanError(
+                "This prior was kept without its discriminator, which compares realizations. Train with keep_discriminator=true."
+            )
+        found = self.networks["discriminator"].eval().features(self.channels.encode(m))  # type: ignore[operator]
+        return [level / (level.square().sum(dim=1, keepdim=True) + 1e-10).sqrt() for level in found]
+
+    def state(self) -> Mapping[str, Any]:
+        """The labels that are fixed; the file says the rest."""
+        return {"labels": self.labels}

@@ -1,0 +1,132 @@
+"""StyleGAN as a prior: a style for the whole box, and latents that act where they lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from gempy_gan.errors import GempyGanError
+from gempy_gan.learning import Domain
+from gempy_gan.networks.plane_discriminator import PlaneDiscriminator
+from gempy_gan.networks.stylegan3d import StyleGenerator
+from gempy_gan.priors.adversarial import AdversarialRecipe, split_options
+from gempy_gan.priors.generator import GeneratorPrior
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+GAME: dict[str, Any] = {"rate": 1e-3, "compensated": True, "batch": 32, "average": 1000.0}
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {"generator": (32, 64, 96, 128), "discriminator": (32, 64, 96, 128), "maps": (1, 1, 4, 16)},
+    "small": {"generator": (32, 64, 128, 192, 256), "discriminator": (32, 64, 128, 192, 256), "maps": (1, 1, 2, 8, 32)},
+    "paper": {
+        "generator": (32, 64, 128, 256, 256, 256),
+        "discriminator": (32, 64, 128, 256, 256, 256),
+        "maps": (1, 1, 1, 4, 16, 32),
+        "batch": 64,
+    },
+}
+NETWORK: dict[str, Any] = {**PRESETS["small"], "style": 64, "ordered": True, "keep_discriminator": True}
+
+
+class StyleGanPrior(GeneratorPrior):
+    """Realizations of a style-based generator. Build one with `of`, from a file with `load_prior`, or train one.
+
+    Latents are the style, then one map per level, finest first, each (channels, nx / 2**level, ny / 2**level), then the labels
+    left open. The generator runs over x and y: boxes of another size there come from the same weights.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        networks: Mapping[str, nn.Module],
+        options: Mapping[str, Any],
+        labels: Mapping[str, float] | None = None,
+    ) -> None:
+        self.style = int(options["style"])
+        self.maps = _map_shapes(domain.shape, options["maps"])
+        self.noise = self.style + sum(math.prod(shape) for shape in self.maps)
+        super().__init__(domain, networks, options, labels, options["ordered"])
+
+    @classmethod
+    def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> StyleGanPrior:
+        """Build one.
+
+        `options` of the networks: `style` latents for the whole box; `generator`, `maps` and `discriminator`, the channels of
+        the features and latent maps of each level, finest first; `ordered` times; `keep_discriminator`. And `labels`, in their
+        own units, that are fixed.
+        """
+        labels = options.pop("labels", None)
+        unknown = options.keys() - NETWORK.keys()
+        if unknown:
+            raise GempyGanError(f"A StyleGAN has no option {min(unknown)!r}. Expected: {', '.join([*NETWORK, 'labels'])}.")
+        plan = {**NETWORK, **options}
+        if networks is None:
+            networks = _networks(domain, plan)
+        elif not plan["keep_discriminator"]:
+            networks = {"generator": networks["generator"]}
+        return cls(domain, networks, plan, labels)
+
+    @classmethod
+    def recipe(cls, domain: Domain, preset: str = "small", **options: Any) -> AdversarialRecipe:
+        """How it is trained; `options` are those of `of` and `gempy_gan.priors.adversarial.Game`."""
+        if preset not in PRESETS:
+            raise GempyGanError(f"A StyleGAN has no preset {preset!r}. Expected one of: {', '.join(PRESETS)}.")
+        game, network = split_options({**GAME, **PRESETS[preset], **options})
+        return AdversarialRecipe(domain, partial(_built, network), game)
+
+    def raw(self, noise: Tensor, labels: Tensor) -> Tensor:
+        """The generator's raw output."""
+        style, *flat = torch.split(noise, [self.style, *(math.prod(shape) for shape in self.maps)], dim=1)
+        maps = [part.reshape(len(part), *shape) for part, shape in zip(flat, self.maps, strict=True)]
+        out: Tensor = self.networks["generator"](style, labels, maps)
+        return out
+
+    @property
+    def latent_positions(self) -> Tensor:
+        """Fractional cell indices (latents, 3) of the latents of maps; NaN for the style and the labels, which act everywhere."""
+        nowhere = torch.full((self.latent_shape[0], 3), torch.nan)
+        parts = [_positions(shape, self.shape) for shape in self.maps]
+        nowhere[self.style : self.noise] = torch.cat(parts)
+        return nowhere
+
+
+def _built(options: Mapping[str, Any], domain: Domain, networks: Mapping[str, nn.Module] | None) -> StyleGanPrior:
+    return StyleGanPrior.of(domain, networks, **options)
+
+
+def _networks(domain: Domain, plan: Mapping[str, Any]) -> dict[str, nn.Module]:
+    if len(plan["generator"]) != len(plan["maps"]):
+        raise GempyGanError(
+            f"The generator has {len(plan['generator'])} widths and {len(plan['maps'])} maps. Expected one of each per level."
+        )
+    channels, nz, labels = len(domain.properties), domain.shape[2], len(domain.labels)
+    networks = {
+        "generator": StyleGenerator(channels, nz, plan["generator"], plan["maps"], plan["style"], labels),
+        "discriminator": PlaneDiscriminator(channels * nz, plan["discriminator"], labels),
+    }
+    return {name: network.to(memory_format=torch.channels_last) for name, network in networks.items()}  # type: ignore[call-overload]
+
+
+def _map_shapes(shape: tuple[int, int, int], maps: Sequence[int]) -> list[tuple[int, int, int]]:
+    nx, ny, _ = shape
+    step = 2 ** (len(maps) - 1)
+    if nx % step or ny % step:
+        raise GempyGanError(
+            f"The boxes have {nx} x {ny} columns. Expected multiples of {step}, since there are {len(maps)} levels."
+        )
+    return [(int(channels), nx // 2**level, ny // 2**level) for level, channels in enumerate(maps)]
+
+
+def _positions(map_shape: tuple[int, int, int], shape: tuple[int, int, int]) -> Tensor:
+    """Where the latents of one map lie, (latents, 3): their own cells' centres in x and y, the middle of the box in z."""
+    channels, mx, my = map_shape
+    x = (torch.arange(mx) + 0.5) * (shape[0] / mx) - 0.5
+    y = (torch.arange(my) + 0.5) * (shape[1] / my) - 0.5
+    z = torch.tensor((shape[2] - 1) / 2)
+    return torch.stack([part.expand(channels, mx, my) for part in (x[:, None], y, z)], dim=-1).reshape(-1, 3)
