@@ -16,6 +16,10 @@ def gempy_gan_register_priors(register: Register) -> None:
     register(
         "diffusion", "gempy_gan.priors.diffusion:LearnedDiffusion", "denoising network, learned, conditional on wells (train it)"
     )
+    register("gan", "gempy_gan.priors.gan:GanPrior", "generator of 3-D convolutions, learned against a discriminator (train it)")
+    register(
+        "stylegan", "gempy_gan.priors.stylegan:StyleGanPrior", "generator with a style and latents in place, learned (train it)"
+    )
     register("trained", "gempy_gan.weights:load_prior", "what was trained before, by the path of its file", (".safetensors",))
 
 
