@@ -13,15 +13,21 @@ GRID = gg.Grid((0, 1600, 0, 1600, 0, 4), SHAPE)
 FRACTION = ["coarse_fraction", "deposition_time"]
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
     """A folder with real, generated and training volumes."""
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path_factory.mktemp("volumes")
     for name, n, seed in (("real", 16, 0), ("fresh", 8, 1), ("training", 12, 2)):
-        gg.write(gg.Ensemble.from_values(GRID, FRACTION, volumes(n, seed)), f"{name}.zarr")
+        gg.write(gg.Ensemble.from_values(GRID, FRACTION, volumes(n, seed)), folder / f"{name}.zarr")
     fraction = gg.Ensemble.from_values(GRID, FRACTION[:1], volumes(16, 0)[:, :1])
-    gg.write(fraction, "fraction.nc")
-    return tmp_path
+    gg.write(fraction, folder / "fraction.nc")
+    return folder
+
+
+@pytest.fixture
+def folder(files, monkeypatch):
+    monkeypatch.chdir(files)
+    return files
 
 
 def run(*arguments):

@@ -39,6 +39,15 @@ def test_the_variogram_is_half_the_mean_squared_difference_of_all_pairs(values):
     np.testing.assert_allclose(variograms(values), expected, atol=2e-7)
 
 
+def test_volumes_stay_as_they_are():
+    found = Volumes.of(volumes(2, 0))
+    before = found.fraction.copy()
+    variograms(found.fraction)
+    assert (found.fraction == before).all()
+    with pytest.raises(ValueError, match="read-only"):
+        found.fraction[0] = 0
+
+
 def test_the_variogram_of_a_ramp_grows_with_the_square_of_the_lag():
     ramp = np.broadcast_to(np.arange(10.0)[:, None, None], (1, 10, 6, 4))
     found = variograms(ramp)[0]

@@ -66,17 +66,12 @@ def command(
 
 def _volumes(name: str, real: Ensemble, n: int, seed: int, settings: dict[str, Any]) -> Ensemble:
     """An ensemble's own volumes, or n drawn from a prior on the grid of the real ones."""
-    from pathlib import Path
-
     from gempy_gan.cli.paths import read_ensemble
     from gempy_gan.inversion import prior_for, sample
-    from gempy_gan.prior import Prior
-    from gempy_gan.weights import ENDING, load_prior
+    from gempy_gan.plugins import registry
 
-    ending = Path(name).suffix
-    if ending and ending != ENDING:
+    if any(name.endswith(suffix) for entry in registry().of("formats") for suffix in entry.suffixes):
         if settings:
             raise click.UsageError("--set goes to a prior, and an ensemble of volumes was given.")
         return read_ensemble(name)
-    prior: Prior = load_prior(name, real.grid.resolution, **settings) if ending else prior_for(name, real.grid, **settings)
-    return sample(prior, real.grid, n, seed)
+    return sample(prior_for(name, real.grid, **settings), real.grid, n, seed)

@@ -49,7 +49,7 @@ def _along(volume: Array, axis: int) -> Array:
     from scipy import fft
 
     lines = np.ascontiguousarray(np.moveaxis(volume, axis, -1), dtype=np.float32).reshape(-1, volume.shape[axis])
-    lines -= lines.mean()  # the variogram is the same, and rounding smaller
+    lines = lines - lines.mean()  # the variogram is the same, and rounding smaller
     size, count = lines.shape[1], lags(lines.shape[1])
     spectrum = fft.rfft(lines, n=fft.next_fast_len(size + count, real=True), axis=1)
     power = np.einsum("ij,ij->j", spectrum.real, spectrum.real) + np.einsum("ij,ij->j", spectrum.imag, spectrum.imag)

@@ -46,7 +46,11 @@ class Volumes:
         _check(fraction, what, 0.0, 1.0)
         if time is not None:
             _check(time, f"deposition times of the {what}")
-        return cls(np.clip(fraction, 0.0, 1.0), time)
+        fraction = np.clip(fraction, 0.0, 1.0)
+        for array in (fraction, time):
+            if array is not None:
+                array.setflags(write=False)  # every figure looks at the same values
+        return cls(fraction, time)
 
     def __len__(self) -> int:
         return len(self.fraction)
