@@ -46,7 +46,6 @@ class StyleGenerator(nn.Module):
         x = self.enter(maps[-1].contiguous(memory_format=torch.channels_last))
         planes: Tensor | None = None
         for level, places in zip(self.levels, reversed(maps), strict=True):
-            x = functional.interpolate(x, size=places.shape[2:], mode="nearest") if x.shape[2:] != places.shape[2:] else x
             x, more = level(x, w, places)
             planes = more if planes is None else more + enlarged(planes)
         assert planes is not None  # noqa: S101  # there is at least one level
@@ -81,8 +80,11 @@ class Level(nn.Module):
         self.bias = nn.Parameter(torch.zeros(planes, 1, 1))
 
     def forward(self, x: Tensor, w: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (n, inputs, nx, ny) to features (n, width, nx, ny) and planes (n, planes, nx, ny)."""
-        x = functional.leaky_relu(self.first(x, w) + self.place_first(places), SLOPE) * GAIN
+        """Features of the level below, or of this one, to features (n, width, nx, ny) and planes (n, planes, nx, ny)."""
+        x = self.first(x, w)
+        if x.shape[2:] != places.shape[2:]:
+            x = enlarged(x)
+        x = functional.leaky_relu(x + self.place_first(places), SLOPE) * GAIN
         x = functional.leaky_relu(self.second(x, w) + self.place_second(places), SLOPE) * GAIN
         return x, self.out(x, w) + self.bias
 
