@@ -26,6 +26,7 @@ def gempy_gan_register_priors(register: Register) -> None:
 @hookimpl
 def gempy_gan_register_strategies(register: Register) -> None:
     """Strategies that are tested against exact posteriors."""
+    register("guided", "gempy_gan.strategies.guided:Guided", "denoising, conditional on wells and guided to seismic")
     register("rejection", "gempy_gan.strategies.rejection:Rejection", "importance sampling from the prior, resampled")
     register("latent", "gempy_gan.strategies.latent:Latent", "latent optimization as randomized maximum likelihood")
     register(

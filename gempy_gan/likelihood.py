@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,8 @@ class Likelihood:
     Hard data come first, then each soft term, in the order of the constraints; unobserved (NaN) soft data are left out.
 
     `observed` (d,), `std` (d,); `positions` (d, 3) are fractional cell indices, NaN where a datum has no place;
-    `parts` names each term and the slice of the data it fills.
+    `parts` names each term and the slice of the data it fills. `known` is what the hard data say cell by cell: mask, values and
+    standard deviations, each (c, nx, ny, nz); they are the first `hard` data.
     """
 
     observed: Tensor
@@ -37,6 +38,8 @@ class Likelihood:
     positions: Tensor
     parts: tuple[tuple[str, slice], ...]
     predictors: tuple[Callable[[Tensor], Tensor], ...]
+    known: tuple[Tensor, Tensor, Tensor]
+    hard: int
 
     @classmethod
     def of(cls, constraints: Constraints, prior: Prior, dtype: torch.dtype = torch.float32) -> Likelihood:
@@ -58,6 +61,8 @@ class Likelihood:
             torch.as_tensor(np.concatenate([t.positions for t in terms] or [np.zeros((0, 3))]), dtype=dtype),
             tuple(parts),
             tuple(t.predict for t in terms),
+            _known(constraints.hard, prior, dtype),
+            sum(len(t.values) for t in constraints.hard),
         )
 
     def predict(self, m: Tensor) -> Tensor:
@@ -128,6 +133,17 @@ def _hard(term: HardData, prior: Prior, grid: Grid) -> _Term:
     return _Term(
         term.property, term.values, term.std, term.cells.astype(np.float64), lambda m: m.flatten(1)[:, index.to(m.device)]
     )
+
+
+def _known(terms: Sequence[HardData], prior: Prior, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Hard data on the cells, each of which has one at most."""
+    shape = (len(prior.properties), *prior.shape)
+    mask, values, std = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=dtype)
+    for term in terms:
+        place = (channel(prior.properties, term.property), *(torch.as_tensor(axis) for axis in term.cells.T))
+        mask[place] = True
+        values[place], std[place] = torch.as_tensor(term.values, dtype=dtype), torch.as_tensor(term.std, dtype=dtype)
+    return mask, values, std
 
 
 def _soft(term: SoftData, prior: Prior) -> _Term:

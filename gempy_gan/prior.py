@@ -102,11 +102,15 @@ class DiffusionPrior(Prior):
     """A prior that knows the expected clean realization behind a noisy one.
 
     `sigma_max` is the noise level at which nothing of the realization is left, in the unit of m; `centre` is about the mean
-    of the prior, around which noise is drawn at that level.
+    of the prior, around which noise is drawn at that level, `spread` about the standard deviation of a cell.
+    `conditional` says that `denoise` takes a condition.
     """
 
     sigma_max: float
     centre: float = 0.0
+    spread: float = 1.0
+    conditional: ClassVar[bool] = False
+    recommended: ClassVar[str] = "guided"
 
     @abstractmethod
     def denoise(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:

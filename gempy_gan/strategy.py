@@ -30,6 +30,14 @@ class LikelihoodLike(Protocol):
     def positions(self) -> Tensor:
         """Fractional cell indices (d, 3), NaN where a datum has no place."""
 
+    @property
+    def known(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What hard data say of the cells: mask, values, standard deviations, each (c, nx, ny, nz)."""
+
+    @property
+    def hard(self) -> int:
+        """How many of the data, the first ones, are the hard data of `known`."""
+
     def predict(self, m: Tensor) -> Tensor:
         """Noise-free data (n, d) of realizations (n, c, nx, ny, nz)."""
 

@@ -137,3 +137,15 @@ def test_data_that_the_prior_cannot_predict_are_refused():
     with pytest.raises(GempyGanError, match=r"returned shape \(5, 48\). Expected \(5, 12\)"):
         wrong.predict(M)
     assert channel(PRIOR.properties, "fraction") == 1
+
+
+def test_hard_data_are_known_cell_by_cell():
+    wells = HardData([[1, 2, 0], [0, 0, 1]], [0.2, 0.5], [0.1, 0.05], "fraction")
+    core = HardData([[3, 0, 0]], [0.3], 0.02, "porosity")
+    likelihood = Likelihood.of(Constraints(GRID, wells, core, SoftData(np.zeros(12), 1.0, column_means)), PRIOR)
+    mask, values, std = likelihood.known
+    assert likelihood.hard == 3
+    assert mask.nonzero().tolist() == [[0, 3, 0, 0], [1, 0, 0, 1], [1, 1, 2, 0]]
+    assert values[mask].tolist() == pytest.approx([0.3, 0.5, 0.2])
+    assert std[mask].tolist() == pytest.approx([0.02, 0.05, 0.1])
+    assert not values[~mask].any()

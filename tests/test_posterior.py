@@ -26,6 +26,7 @@ from gempy_gan.priors.gaussian import GaussianPrior
 from gempy_gan.priors.mixture import MixturePrior
 from gempy_gan.strategies.convergence import effective_sample_size, split_rhat
 from gempy_gan.strategies.esmda import ESMDA
+from gempy_gan.strategies.guided import Guided
 from gempy_gan.strategies.latent import Latent
 from gempy_gan.strategies.localization import gaspari_cohn
 from gempy_gan.strategies.pcn import PCN
@@ -48,6 +49,7 @@ REACHES = [
     ("pcn", few_data, PCN("prior", burn_in=20, steps=200, start=Latent()), CHANCE),
     ("pcn", wells_and_seismic, PCN(chains=40), CHANCE),
     ("pcn", real_size, PCN(chains=100, burn_in=10, steps=20), CHANCE),
+    ("guided", mixture, Guided(), CHANCE),
     ("esmda", few_data, ESMDA(members=1000), CHANCE),
     # sampling error of a small ensemble, and the bias of its taper: four to six times what chance allows the mean
     ("esmda", wells_and_seismic, ESMDA(localization=(400, 400, 8)), (0.35, 0.14)),

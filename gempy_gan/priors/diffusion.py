@@ -39,6 +39,8 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
     to a realization, two network evaluations each. Build one with `of`, from a file with `load_prior`, or train one.
     """
 
+    conditional = True
+
     def __init__(
         self,
         domain: Domain,
@@ -52,7 +54,7 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
         self.channels = Channels(domain.properties, domain.shape[2])
         self.labels, self.steps = dict(labels or {}), steps
         self._asked = _scaled_labels(domain, self.labels)
-        self.sigma_max, self.centre = SIGMA_MAX / 2, 0.5
+        self.sigma_max, self.centre, self.spread = SIGMA_MAX / 2, 0.5, SPREAD / 2
 
     @classmethod
     def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> LearnedDiffusion:

@@ -33,6 +33,8 @@ class MixturePrior(DiffusionPrior):
     0.0
     """
 
+    conditional = True
+
     def __init__(
         self,
         examples: Any,
@@ -47,6 +49,8 @@ class MixturePrior(DiffusionPrior):
         self.properties, self.shape, self.cell_size = self._loaded.properties, self._loaded.shape, self._loaded.cell_size
         self.sigma = float(sigma)
         self._flat = self.examples.flatten(1).double()
+        self.centre = float(self._flat.mean())
+        self.spread = math.hypot(self.sigma, float(self._flat.std(dim=0, correction=0).square().mean().sqrt()))
         self.sigma_max = self._largest_distance() if sigma_max is None else float(sigma_max)
         if not (math.isfinite(self.sigma) and self.sigma > 0 and self.sigma_max > 0):
             raise GempyGanError(

@@ -44,7 +44,7 @@ def gauss_newton(misfit: Misfit, anchor: Tensor, start: Tensor, weight: float, s
             dual = shared.solve(right)
             left = right - _normal(at, dual, weight)
         else:
-            dual, left = _solve(at, right, dual, weight, gap / 4, forcing, 0 if last else SOLVER_STEPS)
+            dual, left = solve(at, right, dual, weight, gap / 4, forcing, 0 if last else SOLVER_STEPS)
         move = anchor + at.pull(dual) / weight - z
         arrived = (left.square().sum(dim=1) <= gap / 4) & (weight * move.flatten(1).square().sum(dim=1) <= gap)
         if last or (arrived | stuck).all():
@@ -96,7 +96,7 @@ def _differs(a: Tensor, b: Tensor) -> bool:
     return bool((a - b).abs().max() > SAME * b.abs().max())
 
 
-def _solve(
+def solve(
     at: Linearization, right: Tensor, start: Tensor, weight: float, gap: float, forcing: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
     """Conjugate gradients on (A A' / weight + I) y = right, one system per row, from `start`: y and what is left of `right`.
