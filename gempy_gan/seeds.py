@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gempy_gan.ensemble import Ensemble
-from gempy_gan.errors import GempyGanError
+from gempy_gan.errors import GempyGanError, GempyGanWarning
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where realizations come from: the class of the simulator, the seed of the set, and their numbers in it."""
+
+    simulator: str
+    seed: int
+    numbers: Collection[int]
+
+    @classmethod
+    def of(cls, data: Ensemble | Mapping[str, Any]) -> Origin | None:
+        """The origin of a training set, or of what a prior learned from ("data" in its card); None where they do not say."""
+        if isinstance(data, Ensemble):
+            return cls._of_record(data.provenance, data.numbers)
+        if "numbered_from" in data:  # simulated while training
+            first = int(data["numbered_from"])
+            return cls(str(data["simulator"]), int(data["seed"]), range(first, first + int(data["volumes"])))
+        record = data.get("provenance", {})
+        start = int(record.get("start", 0))
+        return cls._of_record(record, range(start, start + int(data.get("volumes", 0))))
+
+    @classmethod
+    def _of_record(cls, record: Mapping[str, Any], numbers: Collection[int]) -> Origin | None:
+        known = {"prior", "seed", "start", "design"} <= record.keys()  # what make_training_set records
+        return cls(record["prior"]["class"], record["seed"], numbers) if known else None
+
+    def shared(self, other: Origin) -> list[int]:
+        """Numbers of the realizations that both have; none where simulators or seeds differ.
+
+        The options of the simulator and the labels do not matter: the same random numbers would shape both.
+        """
+        if (self.simulator, self.seed) != (other.simulator, other.seed):
+            return []
+        known = other.numbers if isinstance(other.numbers, range) else set(other.numbers)
+        return sorted(number for number in self.numbers if number in known)
 
 
 def realization_seed(seed: int, number: int) -> int:
@@ -19,34 +58,22 @@ def realization_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def shared_realizations(first: Ensemble, second: Ensemble) -> tuple[int, ...]:
-    """Numbers of the realizations that two training sets have in common.
+def check_held_out(held_out: Ensemble, training: Ensemble | Mapping[str, Any]) -> None:
+    """Raise GempyGanError where realizations of `held_out` were made from the same seeds as those that were trained on.
 
-    Sets of one simulator and one seed share the realizations whose numbers are in both; even where the simulators' options or
-    the labels differ, because the same random numbers then shape them. Sets of different seeds or simulators share none.
-    Raises GempyGanError for an ensemble that is no training set, of which nobody can tell.
+    `training` is a training set, or the "data" of a prior's card. GempyGanWarning where nobody can tell, because one of them was
+    not made by `gempy-gan sample`.
     """
-    if _origin(first) != _origin(second):
-        return ()
-    return tuple(sorted(set(first.numbers) & set(second.numbers)))
-
-
-def check_held_out(held_out: Ensemble, training: Ensemble) -> None:
-    """Raise GempyGanError unless it is certain that no realization of `held_out` was made from the seeds of `training`."""
-    shared = shared_realizations(held_out, training)
-    if shared:
+    mine, other = Origin.of(held_out), Origin.of(training)
+    if mine is None or other is None:
+        warnings.warn(
+            "Whether the held-out volumes are others than the training images cannot be told: their provenance names no seeds. "
+            "See to it that they are.",
+            GempyGanWarning,
+            stacklevel=2,
+        )
+    elif shared := mine.shared(other):
         raise GempyGanError(
             f"The held-out set shares {len(shared)} of its {len(held_out)} realizations with the training set, the first of them "
-            f"number {shared[0]}. Expected none: make it from another seed, or start it at {max(training.numbers) + 1} or later."
+            f"number {shared[0]}. Expected none: make it from another seed, or start it at {max(other.numbers) + 1} or later."
         )
-
-
-def _origin(ensemble: Ensemble) -> tuple[Any, int]:
-    """The simulator's class and the seed of a training set."""
-    record = ensemble.provenance
-    try:
-        return record["prior"]["class"], int(record["seed"])
-    except (KeyError, TypeError, ValueError):
-        raise GempyGanError(
-            f"The provenance of {ensemble!r} names no simulator and no seed. Expected a set that 'gempy-gan sample' has made."
-        ) from None

@@ -138,20 +138,6 @@ class EnsembleStore:
         """What the store holds now, read when asked for; the traces stand in the provenance under "trace"."""
         return Ensemble(xr.open_zarr(self.path, chunks=None, consolidated=True))
 
-    def read(self, indices: Sequence[int]) -> NDArray[np.float32]:
-        """Some realizations (k, c, nx, ny, nz) by their place in the store, counted from 0: the quick way to random ones.
-
-        One at a time, because Zarr 3.1 takes three times as long for a list of them, where they are sharded.
-        """
-        import zarr
-
-        arrays: list[Any] = [zarr.open_array(self.path / p.name, mode="r") for p in self.properties]
-        values = np.empty((len(indices), len(arrays), *self._resolution), np.float32)
-        for c, array in enumerate(arrays):
-            for k, index in enumerate(indices):
-                values[k, c] = array[int(index)]
-        return values
-
     def append(
         self,
         values: ArrayLike,
