@@ -78,11 +78,18 @@ def test_stripes_connect_along_themselves_and_not_across():
     np.testing.assert_array_equal(found[6:], 1)
 
 
+def test_a_handful_of_pairs_is_left_out():
+    coarse = np.zeros((1, 12, 10, 4), dtype=np.float32)
+    coarse[:, 0:2, 0] = 1  # 4 pairs of neighbours
+    assert np.isnan(connectivity(Volumes(coarse).bodies)).all()
+    assert connectivity(Volumes(coarse).bodies, least=4)[0, 0] == 1
+
+
 @settings(max_examples=25, deadline=None)
 @given(BOXES)
 def test_connectivity_is_the_share_of_coarse_pairs_in_one_body(values):
     bodies = Volumes(values).bodies
-    for labels, found in zip(bodies, connectivity(bodies), strict=True):
+    for labels, found in zip(bodies, connectivity(bodies, least=1), strict=True):
         places = [(axis, lag) for axis, size in enumerate(labels.shape) for lag in range(1, size // 2 + 1)]
         for at, share in zip(places, found, strict=True):
             a, b = pairs(labels, *at)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from gempy_gan import scores
 from gempy_gan.errors import GridError
+from gempy_gan.metrics.memorization import ratio
 from gempy_gan.metrics.splits import Array
 from gempy_gan.metrics.volumes import picks
 
@@ -19,13 +20,15 @@ CELLS = 2**15  # on which volumes are compared, picked at random
 class Similarity:
     """Points (n, dims) of generated and of real volumes, and the share of the distances' variance that the points explain.
 
-    `nearest` (n,) is the real volume closest to each generated one, by all cells and not by the points.
+    `nearest` (n,) is the real volume closest to each generated one, by all cells and not by the points, and `ratio` (n,) its
+    distance over the mean of those to the next ones (see `memorization`): near 1 it is no closer than others, near 0 a copy.
     """
 
     generated: Array
     real: Array
     explained: float
     nearest: Array
+    ratio: Array
 
 
 def similarity(generated: ArrayLike, real: ArrayLike, dims: int = 2) -> Similarity:
@@ -40,7 +43,8 @@ def similarity(generated: ArrayLike, real: ArrayLike, dims: int = 2) -> Similari
     flat = np.concatenate([a, b]).reshape(len(a) + len(b), -1)
     distance = scores.pairwise_distance(flat[:, picks(flat.shape[1], CELLS, 0)])
     points, explained = classical_scaling(distance, dims)
-    return Similarity(points[: len(a)], points[len(a) :], explained, distance[: len(a), len(a) :].argmin(axis=1))
+    across = distance[: len(a), len(a) :]
+    return Similarity(points[: len(a)], points[len(a) :], explained, across.argmin(axis=1), ratio(across))
 
 
 def classical_scaling(distance: ArrayLike, dims: int = 2) -> tuple[Array, float]:

@@ -72,15 +72,16 @@ def curves(generated: Source, real: Source, splits: int = 200, seed: int = 0) ->
 
 
 def neighbours(generated: Source, real: Source, k: int = 4, seed: int = 0) -> Figure:
-    """Every volume as a point, close to others that are like it, and the k generated ones nearest to a real one beside it.
+    """Every volume as a point, close to others that are like it; and beside their nearest real one, the k generated ones that
+    are the most like copies.
 
-    Distances are root mean square differences of the coarse fraction, drawn by classical scaling. Pairs of the same geology
-    would be copies; the real ones had best be the training images here.
+    Distances are root mean square differences of the coarse fraction, drawn by classical scaling. The most like a copy is what
+    is much closer to one real volume than to the next ones (the ratio in the title, near 0 for a copy, near 1 for fresh draws);
+    to look for copies, give the training images as the real ones.
     """
     mine, true = Volumes.of(generated, seed=seed), Volumes.of(real, seed=seed)
     found = similarity(mine.fraction, true.fraction)
-    gap = np.sqrt(np.square(mine.fraction - true.fraction[found.nearest]).mean(axis=(1, 2, 3)))
-    closest = np.argsort(gap)[:k]
+    closest = np.argsort(found.ratio)[:k]
     figure = style.figure(5 + 1.8 * len(closest), 4.6)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(4.4, 1.8 * len(closest)))[0]
     _points(left.subplots(), found)
@@ -89,7 +90,7 @@ def neighbours(generated: Source, real: Source, k: int = 4, seed: int = 0) -> Fi
     for (above, below), i in zip(panels.T, closest, strict=True):
         _image(above, mine.fraction[i, :, :, layer], true.shape[1] / true.shape[0])
         _image(below, true.fraction[found.nearest[i], :, :, layer], true.shape[1] / true.shape[0])
-        above.set_title(f"{i}, {gap[i]:.2f} from {found.nearest[i]}", fontsize=8)
+        above.set_title(f"{i}: ratio {found.ratio[i]:.2f}", fontsize=8)
     panels[0, 0].set_ylabel("generated")
     panels[1, 0].set_ylabel("nearest real")
     return figure
