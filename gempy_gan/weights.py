@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ def save_prior(
 
     Raises GempyGanError for another dtype or weights that are not finite, FormatError when the disk refuses.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     target = Path(path)
@@ -47,17 +49,15 @@ def save_prior(
     }
     tensors = {f"{name}/{key}": tensor for name, net in prior.networks.items() for key, tensor in net.state_dict().items()}
     stored = {key: _stored(key, tensor, dtype) for key, tensor in tensors.items()}
-    staging = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        save_file(stored, staging, {_KEY: json.dumps(header, allow_nan=False)})
-        staging.replace(target)
-    except OSError as error:
-        raise FormatError(
-            f"The prior file {target} was not written: {error.strerror or error}. Make room, or choose another."
-        ) from error
-    finally:
-        staging.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as folder:
+            staging = Path(folder, target.name)
+            save_file(stored, staging, {_KEY: json.dumps(header, allow_nan=False)})
+            staging.replace(target)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FormatError(f"The prior file {target} was not written: {reason}. Make room, or choose another.") from error
     return target
 
 

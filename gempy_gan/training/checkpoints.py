@@ -155,6 +155,8 @@ def flatten_optimizers(optimizers: Mapping[str, Optimizer]) -> tuple[dict[str, T
 
 def fill_optimizers(optimizers: Mapping[str, Optimizer], tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
     """Put back what `flatten_optimizers` took. Raises FormatError when it does not fit."""
+    import torch
+
     for name, optimizer in optimizers.items():
         try:
             held = notes[name]
@@ -164,6 +166,10 @@ def fill_optimizers(optimizers: Mapping[str, Optimizer], tensors: Mapping[str, T
             raise FormatError(
                 f"The checkpoint does not fit the optimizer {name!r} ({error}). Begin again in another folder."
             ) from None
+        for parameter, state in optimizer.state.items():
+            for key, value in state.items():
+                if getattr(value, "shape", None) == parameter.shape:  # laid out in memory as before, so that sums round alike
+                    state[key] = torch.empty_like(parameter).copy_(value)
 
 
 def _plain(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gempy_gan.errors import GempyGanError
+from gempy_gan.training.speed import prefers_bf16
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,8 +95,4 @@ def native_precision() -> str:
     """bf16-mixed where the hardware computes in it, else 32-true: where it is emulated it is slower than single precision."""
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.get_device_capability()[0] >= 8 else "32-true"
-    from gempy_gan.training.speed import conv3d_rate
-
-    return (
-        "bf16-mixed" if conv3d_rate(torch.device("cpu"), torch.bfloat16) > 1.3 * conv3d_rate(torch.device("cpu")) else "32-true"
-    )
+    return "bf16-mixed" if prefers_bf16() else "32-true"

@@ -22,7 +22,7 @@ from gempy_gan.training_sets import drawn_labels
 
 def open_boxes(plan: TrainingPlan) -> Boxes:
     """The boxes that a plan learns from. Raises GempyGanError where shape, labels or properties do not fit the data."""
-    if plan.data in {entry.name for entry in registry().of("priors")}:
+    if not Path(plan.data).suffix and not Path(plan.data).exists():
         return _simulated(plan)
     ensemble = read_ensemble(plan.data)
     domain = Domain(
