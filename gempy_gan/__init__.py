@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from gempy_gan.strategy import Strategy as Strategy
     from gempy_gan.training.engine import train as train
     from gempy_gan.training.plan import TrainingPlan as TrainingPlan
+    from gempy_gan.training_sets import make_training_set as make_training_set
     from gempy_gan.weights import load_prior as load_prior
     from gempy_gan.weights import save_prior as save_prior
     from gempy_gan.wells import WellLog as WellLog
@@ -79,6 +80,7 @@ _HOME = {
     "resampling": ("resample",),
     "seismic": ("SeismicCube",),
     "strategy": ("Draws", "Strategy"),
+    "training_sets": ("make_training_set",),
     "training.engine": ("train",),
     "training.plan": ("TrainingPlan",),
     "weights": ("load_prior", "save_prior"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gempy_gan.ensemble import Ensemble
-from gempy_gan.errors import GempyGanError, GempyGanWarning
+from gempy_gan.errors import GempyGanError
 
 
 @dataclass(frozen=True)
@@ -58,22 +57,18 @@ def realization_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def check_held_out(held_out: Ensemble, training: Ensemble | Mapping[str, Any]) -> None:
-    """Raise GempyGanError where realizations of `held_out` were made from the same seeds as those that were trained on.
+def check_held_out(held_out: Ensemble, training: Ensemble | Mapping[str, Any]) -> bool:
+    """Whether it is certain that no realization of `held_out` was made from the seeds of those that were trained on.
 
-    `training` is a training set, or the "data" of a prior's card. GempyGanWarning where nobody can tell, because one of them was
-    not made by `gempy-gan sample`.
+    `training` is a training set, or the "data" of a prior's card. False where nobody can tell, because one of them does not say
+    which simulator and seeds it came from. Raises GempyGanError where they share realizations.
     """
     mine, other = Origin.of(held_out), Origin.of(training)
     if mine is None or other is None:
-        warnings.warn(
-            "Whether the held-out volumes are others than the training images cannot be told: their provenance names no seeds. "
-            "See to it that they are.",
-            GempyGanWarning,
-            stacklevel=2,
-        )
-    elif shared := mine.shared(other):
+        return False
+    if shared := mine.shared(other):
         raise GempyGanError(
             f"The held-out set shares {len(shared)} of its {len(held_out)} realizations with the training set, the first of them "
             f"number {shared[0]}. Expected none: make it from another seed, or start it at {max(other.numbers) + 1} or later."
         )
+    return True

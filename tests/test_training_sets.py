@@ -16,7 +16,7 @@ from gempy_gan import progress
 from gempy_gan.cli import main
 from gempy_gan.designs import random_design, sobol_design
 from gempy_gan.ensemble import Ensemble
-from gempy_gan.errors import FormatError, GempyGanError, GempyGanWarning
+from gempy_gan.errors import FormatError, GempyGanError
 from gempy_gan.formats.zarr import EnsembleStore
 from gempy_gan.grid import Grid
 from gempy_gan.labels import Label
@@ -141,7 +141,7 @@ def test_a_later_start_is_held_out_and_the_tail_of_the_larger_set(whole, tmp_pat
     tail = make_training_set(TOY, tmp_path / "tail.zarr", 20, seed=3, start=130)
     assert tail.numbers == tuple(range(130, 150))
     np.testing.assert_array_equal(tail.values, whole[0].values[130:])
-    check_held_out(tail, whole[0].select(range(130)))
+    assert check_held_out(tail, whole[0].select(range(130)))
     with pytest.raises(
         GempyGanError, match="shares 1 of its 20 realizations with the training set, the first of them number 130"
     ):
@@ -150,7 +150,7 @@ def test_a_later_start_is_held_out_and_the_tail_of_the_larger_set(whole, tmp_pat
 
 def test_other_seeds_share_nothing_and_other_options_do_not_hide_shared_seeds(whole, tmp_path):
     other = make_training_set(TOY, tmp_path / "a.zarr", 5, seed=4)
-    check_held_out(other, whole[0])
+    assert check_held_out(other, whole[0])
     larger = make_training_set(ToySimulator(shape=(32, 16, 4)), tmp_path / "b.zarr", 5, seed=3, design="random")
     with pytest.raises(GempyGanError, match=r"shares 5 of its 5 .* start it at 150 or later"):
         check_held_out(larger, whole[0])
@@ -168,15 +168,21 @@ def test_what_a_prior_was_trained_on_is_told_from_its_card(whole):
     for data, number in ((stored, 148), (simulated, 149)):
         with pytest.raises(GempyGanError, match=f"shares 1 of its 1 .* number {number}"):
             check_held_out(whole[0].select([number]), data)
-        check_held_out(whole[0].select([297 - number]), data)
-        check_held_out(whole[0], {**data, "seed": 4, "provenance": {**whole[0].provenance, "seed": 4}})
+        assert check_held_out(whole[0].select([297 - number]), data)
+        assert check_held_out(whole[0], {**data, "seed": 4, "provenance": {**whole[0].provenance, "seed": 4}})
+
+
+def test_volumes_that_were_trained_on_validate_nothing(whole):
+    store = str(whole[1])
+    ended = CliRunner().invoke(main, ["validate", store, "--against", store, "--training", store])
+    assert ended.exit_code == 1
+    assert "The held-out set shares 150 of its 150 realizations" in ended.stderr
 
 
 def test_without_seeds_nobody_can_tell(whole):
     unknown = Ensemble.from_values(Grid((0, 1, 0, 1, 0, 1), (1, 1, 1)), ["porosity"], np.zeros((1, 1, 1, 1, 1)), {"seed": 3})
     for held_out, training in ((unknown, whole[0]), (whole[0], unknown), (whole[0], {"kind": "stored", "volumes": 3})):
-        with pytest.warns(GempyGanWarning, match="cannot be told"):
-            check_held_out(held_out, training)
+        assert not check_held_out(held_out, training)
 
 
 def test_seeds_of_realizations_do_not_repeat():

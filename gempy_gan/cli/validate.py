@@ -56,12 +56,24 @@ def command(
         raise click.UsageError(f"{report} cannot be written: its folder does not exist.")
     real = read_ensemble(against)
     images = None if training is None else read_ensemble(training)
+    _check_held_out(prior, real, images)
     with progress_bar():
         volumes = _volumes(prior, real, number, seed, dict(settings))
         found = validate(volumes, real, images, seed, number, families or None, tuple(flips))
     if report is not None:
         Path(report).write_text(json.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
     click.echo(str(found))
+
+
+def _check_held_out(name: str, real: Ensemble, images: Ensemble | None) -> None:
+    """Raise GempyGanError where the real volumes were trained on, as far as the files tell."""
+    from gempy_gan.seeds import check_held_out
+    from gempy_gan.weights import ENDING, read_card
+
+    if images is not None:
+        check_held_out(real, images)
+    if name.endswith(ENDING):
+        check_held_out(real, read_card(name).get("data", {}))
 
 
 def _volumes(name: str, real: Ensemble, n: int, seed: int, settings: dict[str, Any]) -> Ensemble:
