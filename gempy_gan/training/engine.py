@@ -48,6 +48,7 @@ def train(plan: TrainingPlan, watch: Watch | None = None) -> LearnedPrior:
     folder belongs to another training, or a loss is no longer finite; FormatError when the disk is full. The last good
     checkpoint is kept each time.
     """
+    plan.learner()  # a wrong name is found before anything is read
     with plain_torch(), alone_in(plan.out), closing(open_boxes(plan)) as boxes:
         return Training(plan, boxes, watch).run()
 

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gempy_gan.training.checkpoints import replace_file
 from gempy_gan.training.look import Look
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from gempy_gan.learning import Domain
 
-SHOWN = 5  # boxes in a row
+SHOWN = 6  # boxes in a row
+COLUMNS = 4  # curves in a row
 NOT_DRAWN = {"step", "boxes", "minutes", "boxes_per_s", "simulated", "waited_s", "floors"}
 STYLE = """body { font: 15px sans-serif; max-width: 1150px; margin: 2em auto; color: #222 }
 img { max-width: 100% } td, th { padding: 2px 12px 2px 0; text-align: left }"""
@@ -45,47 +46,58 @@ def write_page(file: Path, title: str, found: Look, domain: Domain, records: Seq
 
 
 def samples_figure(found: Look, domain: Domain) -> Figure:
-    """For each property a row of samples and a row of real boxes: the middle layer, and the section along x below it."""
+    """For each property, samples above real boxes: their middle layer, and below it the section along x, stretched upwards."""
     from matplotlib.figure import Figure
 
-    count = min(SHOWN, len(found.samples), len(found.real))
-    rows = [(c, p, who) for c, p in enumerate(domain.properties) for who in ("sample", "real")]
-    nx, ny, nz = domain.shape
-    figure = Figure(figsize=(2.2 * count, (2.2 * ny / nx + 1.0) * len(rows)), layout="constrained")
-    axes = figure.subplots(2 * len(rows), count, squeeze=False, height_ratios=[ny / nx, 0.3] * len(rows))
-    for r, (c, prop, who) in enumerate(rows):
-        values = (found.samples if who == "sample" else found.real)[:count, c]
-        low, high = float(np.min(found.real[:, c])), float(np.max(found.real[:, c]))
-        for k in range(count):
-            plan, section = axes[2 * r, k], axes[2 * r + 1, k]
-            _image(plan, values[k][:, :, nz // 2], low, high, "equal")
-            _image(section, values[k][:, ny // 2, :], low, high, "auto")
-        axes[2 * r, 0].set_ylabel(f"{prop.name.replace('_', ' ')}\n{who}", fontsize=9)
+    figure = Figure(figsize=(11, 6.2 * len(domain.properties)), layout="constrained")
+    for c, (prop, ax) in enumerate(
+        zip(domain.properties, figure.subplots(len(domain.properties), squeeze=False).flat, strict=True)
+    ):
+        mosaic, ticks = _mosaic(found.samples[:, c], found.real[:, c])
+        image = ax.imshow(
+            mosaic, cmap="viridis", vmin=found.real[:, c].min(), vmax=found.real[:, c].max(), interpolation="nearest"
+        )
+        figure.colorbar(image, ax=ax, shrink=0.5, label=prop.name.replace("_", " "))
+        ax.set_yticks(ticks, labels=["samples", "real"], rotation=90, va="center")
+        ax.set_xticks([])
     return figure
 
 
 def curves_figure(records: Sequence[Mapping[str, Any]]) -> Figure:
-    """Each number of the log over the steps."""
+    """Each number of the log over the steps; dashed, what real boxes show against each other."""
     from matplotlib.figure import Figure
 
     names = [name for name in dict.fromkeys(key for record in records for key in record) if name not in NOT_DRAWN]
-    columns = 4
-    rows = max(1, -(-len(names) // columns))
-    figure = Figure(figsize=(11, 2.2 * rows), layout="constrained")
-    for ax, name in zip(figure.subplots(rows, columns, squeeze=False).flat, [*names, *[None] * columns], strict=False):
-        if name is None:
-            ax.axis("off")
-            continue
+    floors: Mapping[str, float] = next((record["floors"] for record in reversed(records) if "floors" in record), {})
+    rows = max(1, -(-len(names) // COLUMNS))
+    figure = Figure(figsize=(11, 2.0 * rows))
+    figure.subplots_adjust(0.05, 0.06 / rows, 0.98, 1 - 0.12 / rows, hspace=0.55, wspace=0.3)
+    for k, name in enumerate(names):
+        ax = figure.add_subplot(rows, COLUMNS, k + 1)
         points = [(record["step"], record[name]) for record in records if name in record]
         ax.plot(*zip(*points, strict=True), color="#0072B2", lw=1, marker="." if len(points) < 30 else None)
+        if name in floors:
+            ax.axhline(floors[name], color="#D55E00", lw=0.8, ls="--")
         ax.set_title(name.replace("_", " "), fontsize=9)
         ax.tick_params(labelsize=7)
     return figure
 
 
-def _image(ax: Axes, values: Any, low: float, high: float, aspect: Any) -> None:
-    ax.imshow(values.T, origin="lower", cmap="viridis", vmin=low, vmax=high, aspect=aspect, interpolation="nearest")
-    ax.set(xticks=[], yticks=[])
+def _mosaic(samples: NDArray[np.float32], real: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float]]:
+    """Boxes (n, nx, ny, nz) side by side, samples above real ones, as one picture; and at which rows each of the two stands."""
+    count = min(SHOWN, len(samples), len(real))
+    stretch = max(1, round(samples.shape[2] / (3 * samples.shape[3])))
+    bands = []
+    for boxes in (samples[:count], real[:count]):
+        plans = [_framed(box[:, ::-1, box.shape[2] // 2].T) for box in boxes]
+        sections = [_framed(np.repeat(box[:, box.shape[1] // 2, ::-1].T, stretch, axis=0)) for box in boxes]
+        bands.append(np.concatenate([np.concatenate(plans, axis=1), np.concatenate(sections, axis=1)]))
+    height = len(bands[0])
+    return np.concatenate(bands), [height / 2, 3 * height / 2]
+
+
+def _framed(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.pad(picture, 1, constant_values=np.nan)
 
 
 def _embedded(figure: Figure) -> str:
