@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Channels(nn.Module):
         if facies:
             raise GempyGanError(f"Property {facies[0]!r} holds facies codes. Expected fractions between 0 and 1: train on those.")
         self.increasing = [ordered and p.name in INCREASING for p in properties]
-        self.offset = float(torch.expm1(torch.tensor(1.0 / nz)).log())  # softplus(offset) = 1/nz: time starts out as height
+        self.offset = math.log(math.expm1(1.0 / nz))  # softplus(offset) = 1/nz: time starts out as height
 
     def encode(self, values: Tensor) -> Tensor:
         """Values (n, c, nx, ny, nz) in [0, 1] to network channels in [-1, 1]."""

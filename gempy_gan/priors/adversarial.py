@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from gempy_gan.priors.generator import GeneratorPrior
-
-    Build = Callable[[Domain, Mapping[str, nn.Module] | None], GeneratorPrior]
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,11 @@ class Game:
             raise GempyGanError(f"{wrong[0]} = {getattr(self, wrong[0])} was asked for. Expected a positive number.")
 
 
+RULES = tuple(rule.name for rule in fields(Game))
+
+
 class AdversarialRecipe(Recipe):
-    """One step each for the discriminator and the generator, which are those of the prior that `build` makes.
+    """One step each for the discriminator and the generator of a prior of class `kind`, whose `options` are mixed with the rules.
 
     The discriminator sees boxes as a user would, times decoded, scaled to [-1, 1]. Generated boxes get the labels of the real
     ones beside them.
@@ -59,9 +60,11 @@ class AdversarialRecipe(Recipe):
 
     averaged = ("generator",)
 
-    def __init__(self, domain: Domain, build: Build, game: Game) -> None:
-        self.domain, self.build, self.game = domain, build, game
-        self.model = build(domain, None)
+    def __init__(self, domain: Domain, kind: type[GeneratorPrior], options: Mapping[str, Any]) -> None:
+        self.domain, self.kind = domain, kind
+        self.game = game = Game(**{name: value for name, value in options.items() if name in RULES})
+        self.options = {name: value for name, value in options.items() if name not in RULES}
+        self.model = kind.of(domain, **{**self.options, "keep_discriminator": True})
         self.networks = self.model.networks
         self.batch, self.average = game.batch, game.average
         rates = {"generator": game.rate, "discriminator": game.rate_discriminator or game.rate}
@@ -114,16 +117,10 @@ class AdversarialRecipe(Recipe):
 
     def prior(self, networks: Mapping[str, nn.Module]) -> GeneratorPrior:
         """The prior of these networks."""
-        return self.build(self.domain, networks)
+        return self.kind.of(self.domain, networks, **self.options)
 
 
 def _take(optimizer: Optimizer, loss: Any) -> None:
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-
-
-def split_options(options: Mapping[str, Any]) -> tuple[Game, dict[str, Any]]:
-    """The rules of the game, and the options that are none of them."""
-    rules = {key: value for key, value in options.items() if key in Game.__dataclass_fields__}
-    return Game(**rules), {key: value for key, value in options.items() if key not in rules}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,6 +30,11 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
 
     noise: int
 
+    @classmethod
+    @abstractmethod
+    def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> GeneratorPrior:
+        """As in LearnedPrior; every class has the options `ordered`, `keep_discriminator` and `labels`."""
+
     def __init__(
         self,
         domain: Domain,
@@ -42,9 +47,10 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
         self.properties, self.shape, self.cell_size = domain.properties, domain.shape, domain.cell_size
         self.channels = Channels(domain.properties, domain.shape[2], ordered)
         self.labels = dict(labels or {})
-        self._asked = torch.tensor(domain.scaled(self.labels))
-        self._open = torch.isnan(self._asked)
-        self.latent_shape = (self.noise + int(self._open.sum()),)
+        asked = domain.scaled(self.labels)
+        self._asked = torch.tensor(asked)
+        self._open = [k for k, label in enumerate(asked) if math.isnan(label)]
+        self.latent_shape = (self.noise + len(self._open),)
 
     @abstractmethod
     def raw(self, noise: Tensor, labels: Tensor) -> Tensor:
@@ -60,7 +66,7 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
     def labels_of(self, latents: Tensor) -> Tensor:
         """All labels (n, k) scaled to [-1, 1], from the latents (n, open) of those left open."""
         labels = self._asked.to(latents).expand(len(latents), -1).clone()
-        labels[:, self._open.to(latents.device)] = torch.erf(latents / math.sqrt(2))
+        labels[:, self._open] = torch.erf(latents / math.sqrt(2))
         return labels
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -89,3 +95,16 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
     def state(self) -> Mapping[str, Any]:
         """The labels that are fixed; the file says the rest."""
         return {"labels": self.labels}
+
+
+def known(options: Mapping[str, Any], names: Iterable[str], what: str) -> Mapping[str, Any]:
+    """The options as they are. Raises GempyGanError for one that is not among `names`."""
+    unknown = options.keys() - set(names)
+    if unknown:
+        raise GempyGanError(f"A {what} has no option {min(unknown)!r}. Expected: {', '.join(names)}.")
+    return options
+
+
+def kept(networks: Mapping[str, nn.Module], options: Mapping[str, Any]) -> Mapping[str, nn.Module]:
+    """The networks that the options want in the prior."""
+    return networks if options["keep_discriminator"] else {"generator": networks["generator"]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,8 +13,8 @@ from gempy_gan.errors import GempyGanError
 from gempy_gan.learning import Domain
 from gempy_gan.networks.plane_discriminator import PlaneDiscriminator
 from gempy_gan.networks.stylegan3d import StyleGenerator
-from gempy_gan.priors.adversarial import AdversarialRecipe, split_options
-from gempy_gan.priors.generator import GeneratorPrior
+from gempy_gan.priors.adversarial import RULES, AdversarialRecipe
+from gempy_gan.priors.generator import GeneratorPrior, kept, known
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,23 +61,16 @@ class StyleGanPrior(GeneratorPrior):
         own units, that are fixed.
         """
         labels = options.pop("labels", None)
-        unknown = options.keys() - NETWORK.keys()
-        if unknown:
-            raise GempyGanError(f"A StyleGAN has no option {min(unknown)!r}. Expected: {', '.join([*NETWORK, 'labels'])}.")
-        plan = {**NETWORK, **options}
-        if networks is None:
-            networks = _networks(domain, plan)
-        elif not plan["keep_discriminator"]:
-            networks = {"generator": networks["generator"]}
-        return cls(domain, networks, plan, labels)
+        plan = {**NETWORK, **known(options, [*NETWORK, "labels"], "StyleGAN")}
+        return cls(domain, kept(networks or _networks(domain, plan), plan), plan, labels)
 
     @classmethod
     def recipe(cls, domain: Domain, preset: str = "small", **options: Any) -> AdversarialRecipe:
         """How it is trained; `options` are those of `of` and `gempy_gan.priors.adversarial.Game`."""
         if preset not in PRESETS:
             raise GempyGanError(f"A StyleGAN has no preset {preset!r}. Expected one of: {', '.join(PRESETS)}.")
-        game, network = split_options({**GAME, **PRESETS[preset], **options})
-        return AdversarialRecipe(domain, partial(_built, network), game)
+        given = known(options, [*NETWORK, *RULES], "StyleGAN")
+        return AdversarialRecipe(domain, cls, {**GAME, **PRESETS[preset], **given})
 
     def raw(self, noise: Tensor, labels: Tensor) -> Tensor:
         """The generator's raw output."""
@@ -94,10 +86,6 @@ class StyleGanPrior(GeneratorPrior):
         parts = [_positions(shape, self.shape) for shape in self.maps]
         nowhere[self.style : self.noise] = torch.cat(parts)
         return nowhere
-
-
-def _built(options: Mapping[str, Any], domain: Domain, networks: Mapping[str, nn.Module] | None) -> StyleGanPrior:
-    return StyleGanPrior.of(domain, networks, **options)
 
 
 def _networks(domain: Domain, plan: Mapping[str, Any]) -> dict[str, nn.Module]:
