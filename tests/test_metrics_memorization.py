@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
+import gempy_gan as gg
 from gempy_gan.errors import GempyGanError
 from gempy_gan.metrics import memorization
 from gempy_gan.metrics.memorization import ratio
 
 
 def fields(n, rng, smooth=1.0):
-    """Smooth random fields (n, 8, 8, 4), the truth that training images and held-out volumes are drawn from."""
-    return ndimage.gaussian_filter(rng.standard_normal((n, 8, 8, 4)), (0, smooth, smooth, 0.5), mode="wrap").astype(np.float32)
+    """Smooth random fields (n, 1, 8, 8, 4), the truth that training images and held-out volumes are drawn from."""
+    noise = rng.standard_normal((n, 1, 8, 8, 4))
+    return 0.5 + 0.1 * ndimage.gaussian_filter(noise, (0, 0, smooth, smooth, 0.5), mode="wrap").astype(np.float32)
 
 
 def noisy(images, rng, level=0.1):
@@ -57,7 +59,7 @@ def test_blends_of_two_images_are_found(rng):
 
 def test_blurred_draws_are_not_mistaken_for_copies(rng):
     training, held_out = fields(80, rng), fields(80, rng)
-    blurred = ndimage.gaussian_filter(fields(60, rng), (0, 1, 1, 0))
+    blurred = ndimage.gaussian_filter(fields(60, rng), (0, 0, 1, 1, 0))
     found = memorization(blurred, training, held_out)
     assert found.p_value < 0.05  # smooth volumes have small ratios
     assert found.p_exchange > 0.05  # but training images are no closer to them than others
@@ -75,7 +77,7 @@ def test_the_exchange_test_accuses_one_fresh_blurred_prior_of_twenty(rng):
 @pytest.mark.parametrize("axis", ["x", "y"])
 def test_mirrored_copies_are_found_where_mirrors_are_stated(rng, axis):
     training, held_out = fields(60, rng), fields(40, rng)
-    mirrored = np.flip(noisy(training[:30], rng), "xy".index(axis) + 1)
+    mirrored = np.flip(noisy(training[:30], rng), "xy".index(axis) + 2)
     assert memorization(mirrored, training, held_out, flips=(axis,)).p_value < 1e-6
     assert memorization(mirrored, training, held_out, flips=("x", "y")).p_value < 1e-6
     found = memorization(mirrored, training, held_out, flips=())
@@ -98,8 +100,20 @@ def test_a_training_set_of_one_image_over_and_over_has_no_ratio_below_one():
     assert ratio(np.zeros((2, 5))).tolist() == [1, 1]
 
 
+def test_ensembles_are_read_a_few_at_a_time_and_give_the_same(rng, monkeypatch):
+    volumes = [fields(n, rng) for n in (12, 150, 20)]
+    grid = gg.Grid((0, 8, 0, 8, 0, 4), (8, 8, 4))
+    ensembles = [gg.Ensemble.from_values(grid, ["coarse_fraction"], v) for v in volumes]
+    found, expected = memorization(*ensembles), memorization(*volumes)
+    np.testing.assert_array_equal(found.generated, expected.generated)
+    np.testing.assert_array_equal(found.neighbours, expected.neighbours)
+    distance = np.sqrt(np.square(volumes[0][:, None] - volumes[1]).mean(axis=(2, 3, 4, 5)))
+    flipped = np.sqrt(np.square(volumes[0][:, None, :, :, ::-1] - volumes[1]).mean(axis=(2, 3, 4, 5)))
+    np.testing.assert_allclose(expected.generated, ratio(np.minimum(distance, flipped)), rtol=1e-4)  # all cells of a small box
+
+
 def test_volumes_that_do_not_fit(rng):
-    with pytest.raises(GempyGanError, match=r"training volumes have shape .* at least 3"):
+    with pytest.raises(GempyGanError, match="Expected at least 3"):
         memorization(fields(4, rng), fields(2, rng), fields(4, rng))
-    with pytest.raises(GempyGanError, match="held-out"):
-        memorization(fields(4, rng), fields(5, rng), fields(4, rng)[:, :4])
+    with pytest.raises(GempyGanError, match=r"held-out volumes have \(4, 8, 4\) cells"):
+        memorization(fields(4, rng), fields(5, rng), fields(4, rng)[:, :, :4])

@@ -57,7 +57,7 @@ def test_figures_of_real_volumes_lie_in_the_range_of_their_floor(honest):
         (collapsed, ("diversity", "net_to_gross_spread", "net_to_gross_histogram"), ("superposition",)),
         (
             gaussian,
-            ("body_count", "connectivity", "layer_connectivity", "patterns_4x4"),
+            ("body_count", "layer_connectivity", "patterns_4x4", "patterns_3x3_wide"),
             ("histogram", "net_to_gross_spread", "variogram"),
         ),
     ],
@@ -119,6 +119,12 @@ def test_memorized_volumes_are_said_to_be(real):
     assert found["memorized_share"].value > 0.9
     assert "Volumes lie closer to training images than to held-out ones: the prior has memorized." in found.verdicts
     assert validate(volumes(40, 4), real, training, figures=("histogram",))["memorization"].met
+
+
+def test_real_volumes_among_the_generated_ones_are_found(real):
+    found = validate(real[10:30], real[:40], figures=("histogram",))
+    assert found.shared == 20
+    assert "20 generated volumes are among the real ones: this validates nothing" in found.verdicts[1]
 
 
 # Input and record

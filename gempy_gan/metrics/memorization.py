@@ -6,17 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from gempy_gan.errors import GempyGanError
 from gempy_gan.metrics.splits import Array
 from gempy_gan.metrics.validation import Figure
-from gempy_gan.metrics.volumes import picks
+from gempy_gan.metrics.volumes import Source, Volumes, fractions, picks
 
 CELLS = 2**14  # on which volumes are compared, picked at random
 NEIGHBOURS = 50
 CLOSE = 0.05  # quantile of the held-out ratios below which a volume counts as close to a training image
 PERMUTATIONS = 999
+HELD_OUT = "held-out volumes"
+MOST_IMAGES = 10_000
 MOST_LEFT_OUT = 500  # training images that are each compared with all others
 
 
@@ -91,14 +92,14 @@ class Memorization:
 
 
 def memorization(
-    generated: ArrayLike,
-    training: ArrayLike,
-    held_out: ArrayLike,
+    generated: Source | Volumes,
+    training: Source | Volumes,
+    held_out: Source | Volumes,
     flips: Sequence[str] = ("y",),
     neighbours: int = NEIGHBOURS,
     seed: int = 0,
 ) -> Memorization:
-    """Compare volumes (n, nx, ny, nz) with the training images and with held-out volumes.
+    """Compare volumes with the training images and with held-out volumes, all given as in `validate`.
 
     The ratio of a volume is its distance (rms over at most 16,384 cells) to the nearest training image over the mean of those
     to the next ones, up to the 50th (Siahkoohi & Sabeddu 2026). It has no meaning by itself, for fresh draws of the truth can
@@ -106,21 +107,28 @@ def memorization(
     the second test, whether the nearest of *all* real images are training images more often than chance would have it.
 
     A volume that is a training image mirrored along the axes in `flips` ("x", "y", or both, in any combination) is as close as
-    the image itself. Images that were shifted or cropped are not recognised.
+    the image itself. Images that were shifted or cropped are not recognised. Of more than 10,000 training images, so many are
+    picked by the seed.
 
     Raises GempyGanError for fewer than 3 training images, 2 volumes on either side, or boxes that differ in size.
     """
-    volumes, known, unseen = (np.asarray(v, dtype=np.float32) for v in (generated, training, held_out))
-    _check(volumes, known, unseen)
-    cells = picks(known[0].size, CELLS, seed)
-    library = _Library(known.reshape(len(known), -1)[:, cells])
-    others = _Library(unseen.reshape(len(unseen), -1)[:, cells])
+    first = next(fractions(training, 1, seed, "training images"))
+    cells, mirrors = _symmetric_cells(first.shape[1:], flips, seed)
+    g, known, h = (
+        _at(cells, first.shape[1:], source, least, seed, what)
+        for source, least, what in (
+            (generated, 2, "generated volumes"),
+            (training, 3, "training images"),
+            (held_out, 2, HELD_OUT),
+        )
+    )
     left_out = picks(len(known), MOST_LEFT_OUT, seed)
-    g, h, t = (library.distances(v, flips, cells) for v in (volumes, unseen, known[left_out]))
-    t[np.arange(len(left_out)), left_out] = np.inf  # an image is not its own neighbour
-    real = np.concatenate([g, others.distances(volumes, flips, cells)], axis=1)
-    mine, theirs, own = (ratio(distances, neighbours) for distances in (g, h, t))
-    return Memorization(mine, theirs, own, g.argmin(axis=1), real.argmin(axis=1), len(known), seed)
+    library, others = _Library(known, mirrors), _Library(h, mirrors)
+    mine, theirs, own = (library.distances(v) for v in (g, h, known[left_out]))
+    own[np.arange(len(left_out)), left_out] = np.inf  # an image is not its own neighbour
+    real = np.concatenate([mine, others.distances(g)], axis=1)
+    ratios = [ratio(distances, neighbours) for distances in (mine, theirs, own)]
+    return Memorization(ratios[0], ratios[1], ratios[2], mine.argmin(axis=1), real.argmin(axis=1), len(known), seed)
 
 
 def ratio(distances: Array, neighbours: int = NEIGHBOURS) -> Array:
@@ -135,19 +143,17 @@ def ratio(distances: Array, neighbours: int = NEIGHBOURS) -> Array:
 
 
 class _Library:
-    """Training images (N, cells) that volumes are compared with."""
+    """Images (N, cells) that volumes are compared with; `mirrors` are the orders of the cells of each mirrored version."""
 
-    def __init__(self, images: Array) -> None:
+    def __init__(self, images: Array, mirrors: Sequence[Array]) -> None:
         self.centre = images.mean(axis=0)
         self.images = images - self.centre
         self.square = np.einsum("ij,ij->i", self.images, self.images)
+        self.mirrors = mirrors
 
-    def distances(self, volumes: Array, flips: Sequence[str], cells: Array) -> Array:
-        """Rms distance (n, N) of volumes (n, nx, ny, nz) to the images, the smallest over all mirrored versions."""
-        versions = [volumes]
-        for axis in flips:
-            versions += [np.flip(v, "xy".index(axis) + 1) for v in versions]
-        return np.asarray(np.minimum.reduce([self._distances(v.reshape(len(v), -1)[:, cells]) for v in versions]))
+    def distances(self, volumes: Array) -> Array:
+        """Rms distance (n, N) of volumes (n, cells) to the images, the smallest over all mirrored versions."""
+        return np.asarray(np.minimum.reduce([self._distances(volumes[:, order]) for order in self.mirrors]))
 
     def _distances(self, volumes: Array) -> Array:
         offset = volumes - self.centre
@@ -155,11 +161,25 @@ class _Library:
         return np.asarray(np.sqrt(np.maximum(square, 0) / offset.shape[1], dtype=np.float64))
 
 
-def _check(generated: Array, training: Array, held_out: Array) -> None:
-    counts = {"generated": (generated, 2), "held-out": (held_out, 2), "training": (training, 3)}
-    for name, (volumes, least) in counts.items():
-        if len(volumes) < least or volumes.ndim != 4 or volumes.shape[1:] != training.shape[1:]:
-            raise GempyGanError(
-                f"The {name} volumes have shape {volumes.shape}. Expected at least {least} of the training images' size "
-                f"{training.shape[1:]}."
-            )
+def _symmetric_cells(shape: Sequence[int], flips: Sequence[str], seed: int) -> tuple[Array, list[Array]]:
+    """At most about `CELLS` random cells, with each its mirror images, and their order (cells,) in every mirrored version."""
+    numbers = np.arange(np.prod(shape)).reshape(shape)
+    versions = [numbers]
+    for axis in flips:
+        versions += [np.flip(v, "xy".index(axis)) for v in versions]
+    some = picks(numbers.size, CELLS // len(versions), seed)
+    cells = np.unique([v.ravel()[some] for v in versions])
+    return cells, [np.searchsorted(cells, v.ravel()[cells]) for v in versions]
+
+
+def _at(cells: Array, shape: Sequence[int], source: Source | Volumes, least: int, seed: int, what: str) -> Array:
+    """Fractions (n, cells) of volumes, read a few at a time."""
+    found = []
+    for part in fractions(source, MOST_IMAGES, seed, what):
+        if part.shape[1:] != tuple(shape):
+            raise GempyGanError(f"The {what} have {part.shape[1:]} cells. Expected the training images' {tuple(shape)}.")
+        found.append(part.reshape(len(part), -1)[:, cells])
+    values = np.concatenate(found)
+    if len(values) < least:
+        raise GempyGanError(f"There are {len(values)} {what}. Expected at least {least}.")
+    return values

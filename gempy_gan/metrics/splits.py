@@ -23,12 +23,13 @@ class Splits:
 
     `generated`, `first` and `second` (splits, size) are positions of volumes. A distance of generated to real volumes is the
     mean over splits of that between `generated` and each half; its floor is that between the halves. So both sides of a
-    comparison have equal counts, and a finite sample costs both the same.
+    comparison have equal counts, and a finite sample costs both the same. `seed` is for figures that draw random numbers too.
     """
 
     generated: NDArray[np.int64]
     first: NDArray[np.int64]
     second: NDArray[np.int64]
+    seed: int = 0
 
     @classmethod
     def draw(cls, generated: int, real: int, size: int | None = None, count: int = SPLITS, seed: int = 0) -> Splits:
@@ -46,7 +47,7 @@ class Splits:
         rng = np.random.default_rng([seed, size])
         halves = np.stack([rng.permutation(real)[: 2 * size] for _ in range(count)])
         drawn = np.stack([rng.permutation(generated)[:size] for _ in range(count)])
-        return cls(drawn, halves[:, :size], halves[:, size:])
+        return cls(drawn, halves[:, :size], halves[:, size:], seed)
 
     @property
     def size(self) -> int:

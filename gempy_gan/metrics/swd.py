@@ -20,7 +20,7 @@ BINS = 256  # of a projection's histogram, where splits are to be cheap
 KERNEL = np.array([1, 4, 6, 4, 1], dtype=np.float32) / 16  # Burt & Adelson (1983)
 
 
-def figures(generated: Volumes, real: Volumes, splits: Splits, seed: int = 0) -> Iterator[Figure]:
+def figures(generated: Volumes, real: Volumes, splits: Splits) -> Iterator[Figure]:
     """The distance, with the time as a second channel where both sides have one.
 
     Each projection's values are counted in fine bins per volume, so that the distribution of any set of volumes is a sum, and
@@ -28,7 +28,7 @@ def figures(generated: Volumes, real: Volumes, splits: Splits, seed: int = 0) ->
     """
     both = generated.time is not None and real.time is not None
     pair = [_channels(volumes, both) for volumes in (generated, real)]
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([splits.seed, 1])
     g, a, b = (
         weights(index, count) / splits.size
         for index, count in ((splits.generated, len(generated)), (splits.first, len(real)), (splits.second, len(real)))

@@ -120,6 +120,8 @@ class Figure:
 class Validation:
     """What `validate` found: `figures`, from so many `generated` and `real` volumes, compared `size` against `size`.
 
+    `shared` is how many of the generated volumes are among the real ones, to the last bit: 0, unless something went wrong.
+
     `validation["variogram"]` is one figure; `str()` is a table; `to_dict()` is plain JSON.
     """
 
@@ -130,6 +132,7 @@ class Validation:
     splits: int
     shape: tuple[int, int, int]
     seed: int
+    shared: int = 0
 
     def __getitem__(self, key: str) -> Figure:
         for figure in self.figures:
@@ -144,7 +147,7 @@ class Validation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: {"figures": {key: {"value", "floor", "ratio", "target", "met", ...}}, "verdicts", counts}."""
-        counts = {"generated": self.generated, "real": self.real, "size": self.size, "splits": self.splits}
+        counts = {"generated": self.generated, "real": self.real, "size": self.size, "splits": self.splits, "shared": self.shared}
         figures = {f.key: f.to_dict() for f in self.figures}
         record = {"shape": list(self.shape), "seed": self.seed, "figures": figures, "verdicts": list(self.verdicts)}
         return {**counts, **record}
@@ -162,6 +165,8 @@ def _verdicts(validation: Validation) -> Iterator[str]:
     missed = [f for f in judged if not f.met]
     compared = f"{validation.size} generated against {validation.size} real volumes, {validation.splits} splits"
     yield f"{len(judged) - len(missed)} of {len(judged)} targets are met ({compared})."
+    if validation.shared:
+        yield f"{validation.shared} generated volumes are among the real ones: this validates nothing. Compare with others."
     for f in missed:
         if f.key in ("memorization", "training_neighbours"):
             continue

@@ -18,6 +18,7 @@ Source = Ensemble | ArrayLike
 
 COARSE = 0.5  # the coarse fraction above which a cell counts as coarse, in every figure
 FRACTION, TIME = "coarse_fraction", "deposition_time"
+AT_ONCE = 64  # volumes that are read at once, where not all of them need to be kept
 SLACK = 1e-3  # by which a fraction may leave [0, 1]: half precision does
 
 
@@ -42,11 +43,7 @@ class Volumes:
 
         Raises GempyGanError for inactive cells, weights, values that are not finite, or fractions outside [0, 1].
         """
-        fraction, time = _of_ensemble(source, most, seed) if isinstance(source, Ensemble) else _of_array(source, most, seed, what)
-        _check(fraction, what, 0.0, 1.0)
-        if time is not None:
-            _check(time, f"deposition times of the {what}")
-        fraction = np.clip(fraction, 0.0, 1.0)
+        fraction, time = _read(source, picks(count(source, what), most, seed), what)
         for array in (fraction, time):
             if array is not None:
                 array.setflags(write=False)  # every figure looks at the same values
@@ -94,23 +91,50 @@ def picks(count: int, most: int | None, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng([seed, count]).choice(count, most, replace=False))
 
 
-def _of_array(source: ArrayLike, most: int | None, seed: int, what: str) -> tuple[Array, Array | None]:
+def fractions(source: Source | Volumes, most: int | None = None, seed: int = 0, what: str = "volumes") -> Iterator[Array]:
+    """The coarse fractions of the same volumes as `Volumes.of` picks, some (k, nx, ny, nz) at a time."""
+    if isinstance(source, Volumes):
+        yield source.fraction[picks(len(source), most, seed)]
+        return
+    index = picks(count(source, what), most, seed)
+    for start in range(0, len(index), AT_ONCE):
+        yield _read(source, index[start : start + AT_ONCE], what, timed=False)[0]
+
+
+def count(source: Source, what: str = "volumes") -> int:
+    """How many volumes there are. Raises GempyGanError for an array of the wrong shape, or none."""
+    if isinstance(source, Ensemble):
+        return len(source)
+    shape = np.shape(source)
+    if len(shape) != 5 or 0 in shape:
+        raise GempyGanError(f"The {what} have shape {shape}. Expected (n, c, nx, ny, nz), the coarse fraction first.")
+    return int(shape[0])
+
+
+def _read(source: Source, index: NDArray[np.int64], what: str, timed: bool = True) -> tuple[Array, Array | None]:
+    """Fraction, between 0 and 1, and time of the volumes at these positions, in memory of their own."""
+    read = _of_ensemble if isinstance(source, Ensemble) else _of_array
+    fraction, time = read(source, index, timed)
+    _check(fraction, what, 0.0, 1.0)
+    if time is not None:
+        _check(time, f"deposition times of the {what}")
+    return np.clip(fraction, 0.0, 1.0, out=fraction), time
+
+
+def _of_array(source: Any, index: NDArray[np.int64], timed: bool) -> tuple[Array, Array | None]:
     array = np.asarray(source)
-    if array.ndim != 5 or array.shape[1] < 1 or 0 in array.shape:
-        raise GempyGanError(f"The {what} have shape {array.shape}. Expected (n, c, nx, ny, nz), the coarse fraction first.")
-    array = array[picks(len(array), most, seed)]
-    return array[:, 0].astype(np.float32), array[:, 1].astype(np.float32) if array.shape[1] > 1 else None
+    parts = [array[index, channel].astype(np.float32) for channel in range(min(array.shape[1], 2 if timed else 1))]
+    return parts[0], parts[1] if len(parts) > 1 else None
 
 
-def _of_ensemble(ensemble: Ensemble, most: int | None, seed: int) -> tuple[Array, Array | None]:
+def _of_ensemble(ensemble: Any, index: NDArray[np.int64], timed: bool) -> tuple[Array, Array | None]:
     if not ensemble.grid.active_cells.all():
         raise GempyGanError("The ensemble has inactive cells. Expected whole boxes, as priors make them.")
     if np.ptp(ensemble.weights) > 1e-9:
         raise GempyGanError("The ensemble is weighted. Expected equally likely realizations: resample them first.")
-    part = ensemble.dataset.isel(realization=picks(len(ensemble), most, seed))
-    names = [p.name for p in ensemble.properties]
-    time = part[TIME].values.astype(np.float32) if TIME in names else None
-    return part[fraction_of(ensemble)].values.astype(np.float32), time
+    part = ensemble.dataset.isel(realization=index)
+    timed = timed and TIME in (p.name for p in ensemble.properties)
+    return part[fraction_of(ensemble)].values.astype(np.float32), part[TIME].values.astype(np.float32) if timed else None
 
 
 def fraction_of(ensemble: Ensemble) -> str:
