@@ -49,7 +49,7 @@ def samples_figure(found: Look, domain: Domain) -> Figure:
     """For each property, samples above real boxes: their middle layer, and below it the section along x, stretched upwards."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 6.2 * len(domain.properties)), layout="constrained")
+    figure = Figure(figsize=(11, 4.8 * len(domain.properties)), layout="constrained")
     for c, (prop, ax) in enumerate(
         zip(domain.properties, figure.subplots(len(domain.properties), squeeze=False).flat, strict=True)
     ):
@@ -71,7 +71,7 @@ def curves_figure(records: Sequence[Mapping[str, Any]]) -> Figure:
     floors: Mapping[str, float] = next((record["floors"] for record in reversed(records) if "floors" in record), {})
     rows = max(1, -(-len(names) // COLUMNS))
     figure = Figure(figsize=(11, 2.0 * rows))
-    figure.subplots_adjust(0.05, 0.06 / rows, 0.98, 1 - 0.12 / rows, hspace=0.55, wspace=0.3)
+    figure.subplots_adjust(0.05, 0.16 / rows, 0.98, 1 - 0.12 / rows, hspace=0.55, wspace=0.3)
     for k, name in enumerate(names):
         ax = figure.add_subplot(rows, COLUMNS, k + 1)
         points = [(record["step"], record[name]) for record in records if name in record]
