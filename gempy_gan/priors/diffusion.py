@@ -100,8 +100,9 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
 class DiffusionRecipe(Recipe):
     """Denoising score matching (Karras et al. 2022, table 1) on boxes with random wells and, often, without their labels.
 
-    Noise levels are uniform in the logarithm up to SIGMA_MAX: more at high noise than for photographs, because thousands of
-    alike cells tell what a box shows through noise many times their own spread, and there it is settled what wells imply.
+    Noise levels are log-normal, with `noise_mean` and `noise_spread` of ln sigma for values scaled to [-1, 1]. They lie higher
+    than for photographs: thousands of alike cells tell what a box shows through noise many times their own spread, and it is
+    there that the net-to-gross is settled, and what wells imply.
     `rate` is reached after `warm_up` steps. `blind` is the share of boxes shown without a label.
     """
 
@@ -113,6 +114,8 @@ class DiffusionRecipe(Recipe):
         rate: float = 1e-3,
         batch: int = 16,
         warm_up: int = 200,
+        noise_mean: float = 0.7,
+        noise_spread: float = 1.8,
         blind: float = 0.3,
     ) -> None:
         self.domain, self.batch = domain, int(batch)
@@ -124,6 +127,7 @@ class DiffusionRecipe(Recipe):
         }
         self.averaged = ("unet",)
         self.rate, self.warm_up, self.blind = rate, warm_up, blind
+        self.noise_mean, self.noise_spread = noise_mean, noise_spread
         self.channels = Channels(domain.properties, domain.shape[2])
 
     def step(self, values: Tensor, labels: Tensor, number: int) -> dict[str, Tensor]:
@@ -131,7 +135,7 @@ class DiffusionRecipe(Recipe):
         clean = self.channels.encode(values)
         known = random_condition(clean)
         shown = torch.where(torch.rand(len(labels), 1, device=labels.device) < self.blind, torch.nan, labels)
-        sigma = FINE / 2 * (2 * SIGMA_MAX / FINE) ** torch.rand(len(clean), device=clean.device)
+        sigma = torch.exp(self.noise_mean + self.noise_spread * torch.randn(len(clean), device=clean.device)).clamp(max=SIGMA_MAX)
         x = clean + _each(sigma) * torch.randn_like(clean)
         error = (denoise(self.networks["unet"], self.channels, x, sigma, shown, known) - clean).square()
         weight = (sigma**2 + SPREAD**2) / (sigma**2 + FINE**2) / SPREAD**2
