@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gempy_gan.inversion import prior_for as prior_for
     from gempy_gan.inversion import sample as sample
     from gempy_gan.likelihood import Likelihood as Likelihood
+    from gempy_gan.metrics import validate as validate
     from gempy_gan.plugins import get_forward as get_forward
     from gempy_gan.plugins import get_prior as get_prior
     from gempy_gan.plugins import get_strategy as get_strategy
@@ -74,6 +75,7 @@ _HOME = {
     "hookspecs": ("hookimpl",),
     "inversion": ("invert", "prior_for", "sample"),
     "likelihood": ("Likelihood",),
+    "metrics": ("validate",),
     "plugins": ("get_forward", "get_prior", "get_strategy"),
     "prior": ("DiffusionPrior", "LatentPrior", "Prior", "TunablePrior"),
     "properties": ("Property",),
