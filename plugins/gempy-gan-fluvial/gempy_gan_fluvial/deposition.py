@@ -3,6 +3,8 @@
 Each cell keeps the thickness, the mean coarse fraction and the mean deposition time of what it holds. Sediment is taken from
 the top and laid on top, and deposition goes on in the order of time. So whatever a cell holds was laid down before
 anything in the cell above it, and mean times never decrease upwards; the updates below keep this exact in floating point.
+
+All functions are in one module because numba's cache on disk does not notice when a function of another module changes.
 """
 
 from __future__ import annotations
@@ -16,9 +18,22 @@ from numpy.typing import NDArray
 FLOODPLAIN, LEVEE, SPLAY, LAG, BAR, PLUG = range(6)
 MUD = 0.05  # coarse fraction of the finest deposits
 FACIES = {FLOODPLAIN: "floodplain", LEVEE: "levee", SPLAY: "splay", LAG: "channel lag", BAR: "point bar", PLUG: "plug"}
+THICKNESS, COARSE, TIME = range(3)  # what a cell holds
 
-
-THICKNESS, COARSE, TIME = range(3)
+FAR = 1e9  # metres: farther than one width from the river
+SKEW = 0.35  # how much deeper a bend is at its outer bank, and shallower at its inner bank
+MARGIN = 1.3  # half-widths from the centreline, up to which a point bar is completed at the inner bank
+BAR_TOP = 0.12  # channel depths below the banks that a complete point bar reaches
+FINING = 1.3  # exponent of fining over the height of a point bar
+LIFTS = 6  # parts, at most, in which a step's lateral accretion fines upwards
+LAG_HEIGHT = 0.12  # of the channel's depth, up to which its deposits are lag
+BENCH = 0.45  # share of the coarse fraction that benches at the outer bank lack
+HOLLOW = 0.35  # channel depths below the banks around which a hollow starts to be an abandoned channel
+LEVEL_DECAY = 4  # distances over which the flood level falls by e, in those over which the overbank rate does
+LEVEE_WIDTH = 1.2  # channel widths over which the coarse fraction of overbank deposits falls by e
+SILT = 0.35  # coarse fraction of a plug at the river
+STRIDE = 4  # columns between those where the distance to the river is computed far from it
+PATCH = 8  # columns between those where the scatter of overbank deposition is given
 
 
 class Columns(NamedTuple):
@@ -121,21 +136,6 @@ def new_near(shape: tuple[int, int]) -> Near:
     """No column is near a river."""
     distance, columns = np.full(shape, FAR), np.zeros(shape[0] * shape[1], dtype=np.int64)
     return Near(distance, np.zeros(shape), np.zeros(shape), columns, np.zeros(1, dtype=np.int64))
-
-
-FAR = 1e9
-SKEW = 0.35  # how much deeper a bend is at its outer bank, and shallower at its inner bank
-MARGIN = 1.3  # half-widths from the centreline, up to which a point bar is completed at the inner bank
-BAR_TOP = 0.12  # channel depths below the banks that a complete point bar reaches
-FINING = 1.3  # exponent of fining over the height of a point bar
-LIFTS = 6  # parts, at most, in which a step's lateral accretion fines upwards
-LAG_HEIGHT = 0.12  # of the channel's depth, up to which its deposits are lag
-BENCH = 0.45  # share of the coarse fraction that benches at the outer bank lack
-HOLLOW = 0.35  # channel depths below the banks around which a hollow starts to be an abandoned channel
-LEVEL_DECAY = 4  # distances over which the flood level falls by e, in those over which the overbank rate does
-LEVEE_WIDTH = 1.2  # channel widths over which the coarse fraction of overbank deposits falls by e
-SILT = 0.35  # coarse fraction of a plug at the river
-STRIDE = 4  # columns between those where the distance to the river is computed far from it
 
 
 @njit(cache=True)
@@ -256,7 +256,7 @@ def flood(x, y, columns, near, river, bank, rise, filled, background, noise, tim
     """Overbank deposition over one interval, after Howard (1992): towards the flood level, at a rate that decays with distance.
 
     `rise` is the discharge of the interval (about 1), `filled` the rate at the bank times the interval, `background` the part of
-    the rate that does not decay, `noise` relative scatter at every 8th column corner.
+    the rate that does not decay, `noise` relative scatter at every PATCH-th column corner.
     """
     nx, ny = columns.surface.shape
     far = distances(x, y, columns)
@@ -273,7 +273,7 @@ def flood(x, y, columns, near, river, bank, rise, filled, background, noise, tim
             if room <= 0:
                 continue
             hollow = min(max(((bank - z) / river.depth - HOLLOW) / HOLLOW + 0.5, 0.0), 1.0)
-            scatter = max(1 + between(noise, i, j, 8), 0.0) * (1 + 0.5 * hollow)
+            scatter = max(1 + between(noise, i, j, PATCH), 0.0) * (1 + 0.5 * hollow)
             rate = filled * (background + height**LEVEL_DECAY) * scatter
             z += room * rate / (1 + rate)
             sand = np.exp(-d / (LEVEE_WIDTH * river.width)) if d < 6 * LEVEE_WIDTH * river.width else 0.0

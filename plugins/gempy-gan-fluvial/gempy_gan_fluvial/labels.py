@@ -46,6 +46,8 @@ OUT_OF_DISTRIBUTION = {
 
 def with_ranges(labels: Sequence[Label], ranges: Mapping[str, Sequence[float]]) -> tuple[Label, ...]:
     """The labels, some with other ranges (low, high). Raises GempyGanError for an unknown label or an impossible range."""
+    if not isinstance(ranges, Mapping):
+        raise GempyGanError(f"FluvialSimulator: labels are {ranges!r}. Expected ranges by name, as {{'width': (low, high)}}.")
     check_names(ranges)
     changed = []
     for label in labels:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gempy_gan import GempyGanError, Property
+from gempy_gan.labels import Label
 from gempy_gan.prior import Simulator
 from gempy_gan_fluvial.deposition import COARSE, FACIES, TIME
 from gempy_gan_fluvial.labels import LABELS, draw, with_ranges
@@ -55,15 +56,19 @@ class FluvialSimulator(Simulator):
                 "whose deposits differ: install the version of gempy-gan-fluvial that the data came from."
             )
         self.labels = with_ranges(LABELS, self.labels or {})
-        self.measured, self.mirrors = MEASURED, "y"
-        width = self.labels[0]
+        self._check_width(self.labels[0])
+        self.measured = MEASURED
+        self.mirrors = "y" if self.labels[-1].along else ""  # a belt off to one side has another prior as its mirror image
+        known = [Property("coarse_fraction"), Property("deposition_time")]
+        self.properties = (*known, Property("facies", codes=FACIES)) if self.facies else tuple(known)
+
+    def _check_width(self, width: Label) -> None:
+        """Raise GempyGanError when channels would slip between the cells."""
         if width.low < 0.5 * max(self.cell_size[:2]):
             raise GempyGanError(
                 f"FluvialSimulator: channels are {width.low:g} to {width.high:g} m wide in cells of {self.cell_size[0]:g} x "
                 f"{self.cell_size[1]:g} m. Take finer cells, or wider channels: labels={{'width': (low, high)}}."
             )
-        known = [Property("coarse_fraction"), Property("deposition_time")]
-        self.properties = (*known, Property("facies", codes=FACIES)) if self.facies else tuple(known)
 
     def state(self) -> Mapping[str, Any]:
         """The options, as `FluvialSimulator(**state)` takes them."""
@@ -75,8 +80,10 @@ class FluvialSimulator(Simulator):
         """Deposits (c, nx, ny, nz) float32 of a seed, and its labels: drawn ones first, then measured ones.
 
         Labels that are given replace the drawn ones, and may lie outside their ranges. Raises GempyGanError for an unknown
-        label, or one that is not a positive number where it must be.
+        label, or one that is not a positive number where it must be, and for a seed that is no whole number from zero.
         """
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise GempyGanError(f"FluvialSimulator: the seed is {seed!r}. Expected a whole number, zero or more.")
         for_labels, for_process = np.random.SeedSequence(seed).spawn(2)
         drawn = draw(self.labels, np.random.default_rng(for_labels), labels or {})
         run = Run(np.random.default_rng(for_process), drawn, self.shape, self.cell_size, self.facies)
@@ -85,7 +92,7 @@ class FluvialSimulator(Simulator):
         return values, drawn | self._measure(run, values[0])
 
     def _channels(self, run: Run) -> NDArray[np.float32]:
-        kept = slice(run.skipped, run.skipped + self.shape[2])
+        kept = slice(run.plan.skipped, run.plan.skipped + self.shape[2])
         time = run.columns.cells[..., kept, TIME]
         span = time.max() - time.min()
         channels = [run.columns.cells[..., kept, COARSE], (time - time.min()) / (span if span > 0 else 1.0)]
@@ -95,7 +102,7 @@ class FluvialSimulator(Simulator):
 
     def _measure(self, run: Run, coarse: NDArray[Any]) -> dict[str, float]:
         sinuosity, wavelength = mean_bends(run.tally.bends)
-        migrated = run.tally.migrated / run.rises
+        migrated = run.tally.migrated / run.plan.rises
         counts = float(run.tally.avulsions), float(run.tally.cutoffs)
         deposits = net_to_gross(coarse), float(coarse.mean()), channel_width(coarse, self.cell_size[1])
         return dict(zip(MEASURED, (sinuosity, wavelength, migrated, *counts, *deposits), strict=True))
@@ -105,8 +112,10 @@ def _three(values: Any, name: str, kind: type) -> Any:
     """Three positive numbers as a tuple."""
     try:
         found = tuple(kind(value) for value in values)
-    except (TypeError, ValueError):
-        found = ()
-    if len(found) != 3 or not all(np.isfinite(found)) or min(found) <= 0:
-        raise GempyGanError(f"FluvialSimulator: {name} is {values!r}. Expected three positive numbers.")
+        fits = len(found) == 3 and all(np.isfinite(found)) and min(found) > 0 and found == tuple(values)
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        whole = "whole " if kind is int else ""
+        raise GempyGanError(f"FluvialSimulator: {name} is {values!r}. Expected three positive {whole}numbers.")
     return found
