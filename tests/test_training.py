@@ -7,9 +7,12 @@ import signal
 import pytest
 import torch
 import trainings
+from toy_learner import ToyLearner
 from trainings import plan, simulated, weights
 
 import gempy_gan as gg
+from gempy_gan.learning import Domain
+from gempy_gan.properties import Property
 from gempy_gan.training import checkpoints, engine, look, speed
 from gempy_gan.training.average import Average
 from gempy_gan.training.folder import Folder, alone_in
@@ -135,6 +138,30 @@ def test_weights_are_cast_anew_after_an_optimizers_step():
     assert float((after - before).detach().abs().min()) > 3
 
 
+def test_several_devices_share_a_batch_and_average_their_gradients():
+    class Two:  # what Lightning Fabric shows to the second of two processes, the first having found no gradient
+        device, world_size, global_rank = torch.device("cpu"), 2, 1
+
+        @staticmethod
+        def all_reduce(tensor, reduce_op):
+            assert reduce_op == "mean"
+            return tensor / 2
+
+    devices = Devices(1, "32-true")
+    devices.fabric = Two()
+    assert devices.share(8) == slice(4, 8)
+    with pytest.raises(gg.GempyGanError, match="A batch of 9 cannot be shared by 2 devices"):
+        devices.share(9)
+    recipe = ToyLearner.recipe(Domain((Property("p"),), (2, 2, 2), (1.0, 1.0, 1.0)), latents=2)
+    layer, x = recipe.networks["encoder"], torch.rand(3, 8)
+    layer(x).sum().backward()
+    alone = layer.weight.grad.clone()
+    layer.zero_grad()
+    devices.place(recipe)
+    layer(x).sum().backward()
+    assert torch.allclose(layer.weight.grad, alone / 2)
+
+
 def test_a_loss_that_is_not_finite_names_its_step_and_the_last_good_checkpoint(data, tmp_path):
     wrong = {"options": {"nan_at": 12}, "save_minutes": 0.0}
     with pytest.raises(gg.GempyGanError, match=r"went wrong at step 12: loss is inf\. The checkpoint of step 12 is kept"):
@@ -222,6 +249,7 @@ def test_one_process_trains_in_a_folder_at_a_time(data, tmp_path):
         ({"data": "no-simulator"}, "No prior is named 'no-simulator'"),
         ({"data": "gaussian"}, "'gaussian' is no simulator"),
         ({"data": "none.zarr"}, r"none\.zarr"),
+        ({"data": "toy-simulator", "devices": 2}, "works with one device"),
         ({"init": "none.safetensors"}, r"none\.safetensors does not exist"),
     ],
 )

@@ -48,6 +48,7 @@ def command(prior: str, out: str, labels: str | None, settings: Any, simulator: 
     registry().get("priors", prior)  # a misspelt name is found before anything slow
     import_torch()
     from gempy_gan.training.engine import train
+    from gempy_gan.training.folder import first_process
     from gempy_gan.training.plan import TrainingPlan
 
     names = None if labels is None else tuple(name.strip() for name in labels.split(",") if name.strip())
@@ -60,4 +61,5 @@ def command(prior: str, out: str, labels: str | None, settings: Any, simulator: 
             train(plan, watch)
     except KeyboardInterrupt:
         raise Interrupted(f"Interrupted. What was learned is kept in {out}; repeat the command to go on.") from None
-    click.echo(str(plan.out / "prior.safetensors"))
+    if first_process():
+        click.echo(str(plan.out / "prior.safetensors"))

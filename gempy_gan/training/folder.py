@@ -94,6 +94,11 @@ class Folder:
             ) from error
 
 
+def first_process() -> bool:
+    """Whether this is the process that a user started, not one that it started for a further device."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 @contextmanager
 def alone_in(path: Path) -> Iterator[None]:
     """Keep other trainings out of a folder while the block runs; a lock that a killed process held is free again.
@@ -103,7 +108,7 @@ def alone_in(path: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+    if not first_process():
         yield
         return
     try:

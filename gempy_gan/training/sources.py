@@ -41,6 +41,8 @@ def _simulated(plan: TrainingPlan) -> SimulatedBoxes:
     wanted = plan.shape or SHAPES.get(plan.preset)
     takes_shape = wanted is not None and "shape" in inspect.signature(factory).parameters
     simulator = get_prior(plan.data, **{**({"shape": wanted} if takes_shape else {}), **plan.simulator})
+    if plan.devices > 1:
+        raise GempyGanError("Simulating while training works with one device. Make a training set first, or take one device.")
     if not isinstance(simulator, Simulator):
         raise GempyGanError(f"The prior {plan.data!r} is no simulator. Give a simulator, or the path of a training set.")
     domain = Domain(
