@@ -37,6 +37,11 @@ class Origin:
         known = {"prior", "seed", "start", "design"} <= record.keys()  # what make_training_set records
         return cls(record["prior"]["class"], record["seed"], numbers) if known else None
 
+    @property
+    def last(self) -> int:
+        """The largest number."""
+        return self.numbers[-1] if isinstance(self.numbers, range) else max(self.numbers)
+
     def shared(self, other: Origin) -> list[int]:
         """Numbers of the realizations that both have; none where simulators or seeds differ.
 
@@ -69,6 +74,6 @@ def check_held_out(held_out: Ensemble, training: Ensemble | Mapping[str, Any]) -
     if shared := mine.shared(other):
         raise GempyGanError(
             f"The held-out set shares {len(shared)} of its {len(held_out)} realizations with the training set, the first of them "
-            f"number {shared[0]}. Expected none: make it from another seed, or start it at {max(other.numbers) + 1} or later."
+            f"number {shared[0]}. Expected none: make it from another seed, or start it at {other.last + 1} or later."
         )
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import lru_cache
 from importlib.metadata import packages_distributions, version
 from itertools import islice
 from pathlib import Path
@@ -108,9 +109,13 @@ def _record(simulator: Simulator, n: int, seed: int, start: int, design: str, ra
 
 def _versions(simulator: Simulator) -> dict[str, str]:
     """Versions of the packages that decide the numbers."""
-    package = type(simulator).__module__.partition(".")[0]
-    names = {"gempy-gan", "numpy", "scipy", *packages_distributions().get(package, ())}
+    names = {"gempy-gan", "numpy", "scipy", *_distributions(type(simulator).__module__.partition(".")[0])}
     return {name: version(name) for name in sorted(names)}
+
+
+@lru_cache
+def _distributions(package: str) -> list[str]:
+    return packages_distributions().get(package, [])  # looks through everything that is installed
 
 
 def _open(path: Path, resume: bool, simulator: Simulator, record: Mapping[str, Any]) -> EnsembleStore:
