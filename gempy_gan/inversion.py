@@ -21,8 +21,10 @@ from gempy_gan.constraints import Constraints, SoftData
 from gempy_gan.ensemble import Ensemble, plain
 from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import Grid
+from gempy_gan.learning import LearnedPrior
 from gempy_gan.plain_torch import plain_torch
 from gempy_gan.plugins import get_prior, get_strategy, registry
+from gempy_gan.weights import fingerprint
 
 if TYPE_CHECKING:
     import torch
@@ -163,8 +165,11 @@ def provenance(prior: Prior, strategy: Strategy, constraints: Constraints, n: in
 
 
 def describe_prior(prior: Prior) -> dict[str, Any]:
-    """Class and options of a prior."""
-    return {"class": _qualified(prior), "options": dict(prior.state())}
+    """Class and options of a prior; of a learned one also what it is about, and the fingerprint of its weights."""
+    record = {"class": _qualified(prior), "options": dict(prior.state())}
+    if isinstance(prior, LearnedPrior):
+        record |= {"domain": prior.domain.to_dict(), "weights": fingerprint(prior)}
+    return record
 
 
 def describe_strategy(strategy: Strategy) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -61,11 +62,17 @@ def save_prior(
     return target
 
 
-def load_prior(path: str | os.PathLike[str], shape: Sequence[int] | None = None, **options: Any) -> LearnedPrior:
+def load_prior(
+    path: str | os.PathLike[str],
+    shape: Sequence[int] | None = None,
+    rescaled_to: Sequence[float] | None = None,
+    **options: Any,
+) -> LearnedPrior:
     """The prior that a file holds, ready to be sampled.
 
     `shape` (nx, ny, nz) asks for boxes of another size than the networks were trained on, `options` change single options of
-    the prior (such as the number of sampling steps); both must fit the stored weights.
+    the prior (such as the number of sampling steps); both must fit the stored weights. `rescaled_to` (dx, dy, dz) metres takes
+    the cells for larger or smaller ones than those it learned from, which stretches the geology with them.
 
     Raises FormatError when the file is missing, cut short, or no prior file; PluginError when it names a class that no
     installed plugin registers; GempyGanError when shape or options do not fit.
@@ -75,6 +82,8 @@ def load_prior(path: str | os.PathLike[str], shape: Sequence[int] | None = None,
     domain = Domain.from_dict(header["domain"])
     if shape is not None and tuple(shape) != domain.shape:
         domain = replace(domain, shape=(int(shape[0]), int(shape[1]), int(shape[2])))
+    if rescaled_to is not None:
+        domain = replace(domain, cell_size=_cell_size(rescaled_to))
     with plain_torch():
         prior = _built(file, prior_class(header["class"], file), domain, {**header["options"], **options})
         for name, network in prior.networks.items():
@@ -86,6 +95,15 @@ def load_prior(path: str | os.PathLike[str], shape: Sequence[int] | None = None,
 def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The card of a prior file, without its weights; errors as in `load_prior`."""
     return dict(_header(Path(path))["card"])
+
+
+def fingerprint(prior: LearnedPrior) -> str:
+    """SHA-256 over the names and values of all weights, as they are in memory: what tells two trainings apart."""
+    found = hashlib.sha256()
+    for name, network in sorted(prior.networks.items()):
+        for key, tensor in sorted(network.state_dict().items()):
+            found.update(f"{name}/{key}".encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def prior_class(name: str, file: Path) -> type[LearnedPrior]:
@@ -102,6 +120,13 @@ def prior_class(name: str, file: Path) -> type[LearnedPrior]:
             "Install the plugin that it was trained with, or update gempy_gan."
         )
     return found
+
+
+def _cell_size(given: Sequence[float]) -> tuple[float, float, float]:
+    if len(given) != 3 or not all(size > 0 for size in given):
+        raise GempyGanError(f"The prior was to be rescaled to cells of {list(given)} m. Expected three positive numbers.")
+    dx, dy, dz = (float(size) for size in given)
+    return dx, dy, dz
 
 
 def _attribute(module: str, attribute: str) -> Any:

@@ -91,6 +91,25 @@ def test_options_may_change_but_must_fit_the_weights(saved):
         gg.load_prior(saved[1], unknown_option=1)
 
 
+def test_rescaling_is_said_and_changes_the_cells_alone(saved):
+    plain, stretched = gg.load_prior(saved[1]), gg.load_prior(saved[1], rescaled_to=(20, 20, 2))
+    assert stretched.cell_size == (20.0, 20.0, 2.0) != plain.cell_size
+    assert torch.equal(drawn(plain), drawn(stretched))
+    with pytest.raises(gg.GempyGanError, match="three positive numbers"):
+        gg.load_prior(saved[1], rescaled_to=(20, 20))
+
+
+def test_an_ensemble_says_which_weights_drew_it(saved):
+    _, file = saved
+    grid = gg.Grid((0, 40, 0, 40, 0, 2), (4, 4, 2))
+    prior = gg.load_prior(file)
+    recorded = gg.sample(prior, grid, 2).provenance["prior"]
+    assert recorded["weights"] == gg.sample(gg.load_prior(file), grid, 2).provenance["prior"]["weights"]
+    with torch.no_grad():
+        next(iter(prior.networks["decoder"].parameters())).flatten()[0] += 0.1
+    assert recorded["weights"] != gg.sample(prior, grid, 2).provenance["prior"]["weights"]
+
+
 def test_a_damaged_or_foreign_file_is_named(saved, tmp_path):
     _, file = saved
     whole = file.read_bytes()
