@@ -140,9 +140,11 @@ def _known(terms: Sequence[HardData], prior: Prior, dtype: torch.dtype) -> tuple
     shape = (len(prior.properties), *prior.shape)
     mask, values, std = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=dtype)
     for term in terms:
-        place = (channel(prior.properties, term.property), *(torch.as_tensor(axis) for axis in term.cells.T))
-        mask[place] = True
-        values[place], std[place] = torch.as_tensor(term.values, dtype=dtype), torch.as_tensor(term.std, dtype=dtype)
+        c = channel(prior.properties, term.property)
+        i, j, k = torch.as_tensor(term.cells.T)
+        mask[c, i, j, k] = True
+        values[c, i, j, k] = torch.as_tensor(term.values, dtype=dtype)
+        std[c, i, j, k] = torch.as_tensor(term.std, dtype=dtype)
     return mask, values, std
 
 
