@@ -71,6 +71,22 @@ def test_rings_are_those_around_the_nearest_well_in_the_layer():
     assert found["mae"].tolist()[:4] == [1.5, 3.5, 5.5, 7.5]
 
 
+def test_wells_see_the_fraction_and_nothing_else():
+    truth, seen = volumes(1, 0), []
+
+    def conditional(mask, values, n, generator):
+        seen.append((mask, values))
+        return torch.rand((n, *mask.shape), generator=generator)
+
+    ring_error(truth, conditional, wells=3, n=1)
+    mask, values = seen[0]
+    assert mask[0].sum() == 3 * SHAPE[2]
+    assert not mask[1].any()
+    assert (values[mask].numpy() == truth[0][mask.numpy()]).all()
+    assert (values[~mask] == 0).all()
+    assert ring_error(truth, conditional).equals(ring_error(truth, conditional))
+
+
 def test_ring_errors_refuse_what_does_not_fit():
     truth, zeros = volumes(1, 0), lambda mask, values, n, generator: torch.zeros((n, *mask.shape))
     with pytest.raises(GridError, match="Expected \\(10, 2, 32, 32, 8\\)"):

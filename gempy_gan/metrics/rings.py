@@ -33,8 +33,8 @@ def ring_error(
 ) -> pd.DataFrame:
     """Errors of the coarse fraction by distance from wells, on truths (t, c, nx, ny, nz) that the prior was not trained on.
 
-    For each truth, `conditional(mask, values, n, generator)` gets the cells that wells have seen, a boolean tensor (c, nx, ny,
-    nz), their values, zero elsewhere, and returns n realizations (n, c, nx, ny, nz). `wells` is a number of vertical wells at
+    For each truth, `conditional(mask, values, n, generator)` gets the cells whose fraction, channel 0, wells have seen, a boolean
+    tensor (c, nx, ny, nz), their values, zero elsewhere, and returns n realizations (n, c, nx, ny, nz). `wells` is a number of vertical wells at
     random places, or for each truth a mask (nx, ny, nz). A cell's distance is that to the nearest well in its layer; ring 1-2
     holds distances above 0 and up to 2 cells, and so on; the last row is the wells themselves, at distance 0.
 
@@ -45,7 +45,7 @@ def ring_error(
     - `unconditional`, as `mae` but of volumes (k, c, nx, ny, nz) drawn without wells, and `unconditional_crps`.
 
     A single realization is a draw and no prediction: where it is uncertain, even the exact posterior's may have a larger `mae`
-    than the copied value. `crps` and `median` of the exact posterior are never larger (Gneiting & Raftery 2007).
+    than the copied value. Over many truths, `crps` and `median` of the exact posterior are not (Gneiting & Raftery 2007).
 
     Raises GridError for shapes that do not fit, GempyGanError for wells that cannot be placed.
     """
@@ -58,10 +58,11 @@ def ring_error(
     masks = _masks(fields, wells, seed)
     rows = []
     for k, (truth, mask) in enumerate(zip(fields, masks, strict=True)):
-        seen = np.broadcast_to(mask, truth.shape)
+        seen = np.zeros(truth.shape, dtype=bool)
+        seen[0] = mask
         generator = torch.Generator().manual_seed(seed + k)
         given = torch.from_numpy(np.where(seen, truth, 0.0).astype(np.float32))
-        drawn = torch.as_tensor(conditional(torch.from_numpy(seen.copy()), given, n, generator)).detach().cpu().numpy()
+        drawn = torch.as_tensor(conditional(torch.from_numpy(seen), given, n, generator)).detach().cpu().numpy()
         if drawn.shape != (n, *truth.shape):
             raise GridError(f"The realizations have shape {drawn.shape}. Expected {(n, *truth.shape)}.")
         rows.append(_errors(truth[0].astype(np.float64), mask, drawn[:, 0].astype(np.float64), luck, rings))

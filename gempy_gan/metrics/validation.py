@@ -92,8 +92,9 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """Value over floor; None where the floor is missing or zero."""
-        return self.value / self.floor if self.value is not None and self.floor else None
+        """Value over floor of a distance; None for other figures, and where the floor is zero."""
+        distance = self.target.judged == "ratio"
+        return self.value / self.floor if distance and self.value is not None and self.floor else None
 
     @property
     def met(self) -> bool | None:
@@ -168,9 +169,7 @@ def _verdicts(validation: Validation) -> Iterator[str]:
     if validation.shared:
         yield f"{validation.shared} generated volumes are among the real ones: this validates nothing. Compare with others."
     for f in missed:
-        if f.key in ("memorization", "training_neighbours"):
-            continue
-        elif f.value is None:
+        if f.value is None:
             yield f"{f.key}: cannot be computed ({f.note})."
         elif f.target.judged == "value" and f.low is not None and f.high is not None and f.low <= f.value <= f.high:
             yield f"{f.key}: {f.value:.3g} misses its target, but so do real volumes ({f.low:.2g}-{f.high:.2g}): compare more."
@@ -197,7 +196,7 @@ def _row(f: Figure) -> tuple[str, ...]:
 def _short(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "" if value is None else "-"
-    return f"{value:.3g}"
+    return f"{value:.6f}" if 0.9995 <= value < 1 else f"{value:.3g}"  # nearly all is not all
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
