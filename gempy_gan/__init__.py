@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from gempy_gan.inversion import invert as invert
     from gempy_gan.inversion import prior_for as prior_for
     from gempy_gan.inversion import sample as sample
+    from gempy_gan.labels import Label as Label
+    from gempy_gan.learning import Domain as Domain
+    from gempy_gan.learning import LearnedPrior as LearnedPrior
+    from gempy_gan.learning import Recipe as Recipe
     from gempy_gan.likelihood import Likelihood as Likelihood
     from gempy_gan.metrics import validate as validate
     from gempy_gan.plugins import get_forward as get_forward
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from gempy_gan.prior import DiffusionPrior as DiffusionPrior
     from gempy_gan.prior import LatentPrior as LatentPrior
     from gempy_gan.prior import Prior as Prior
+    from gempy_gan.prior import Simulator as Simulator
     from gempy_gan.prior import TunablePrior as TunablePrior
     from gempy_gan.properties import Property as Property
     from gempy_gan.resampling import resample as resample
@@ -74,10 +79,12 @@ _HOME = {
     "grid": ("Grid",),
     "hookspecs": ("hookimpl",),
     "inversion": ("invert", "prior_for", "sample"),
+    "labels": ("Label",),
+    "learning": ("Domain", "LearnedPrior", "Recipe"),
     "likelihood": ("Likelihood",),
     "metrics": ("validate",),
     "plugins": ("get_forward", "get_prior", "get_strategy"),
-    "prior": ("DiffusionPrior", "LatentPrior", "Prior", "TunablePrior"),
+    "prior": ("DiffusionPrior", "LatentPrior", "Prior", "Simulator", "TunablePrior"),
     "properties": ("Property",),
     "resampling": ("resample",),
     "seismic": ("SeismicCube",),

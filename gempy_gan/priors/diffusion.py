@@ -27,8 +27,8 @@ FINE = 0.1  # noise in [-1, 1] below which errors count no more than at it: fine
 PATCH = 2  # columns by columns that share a place of the network's finest plane
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"widths": (64, 128, 192), "blocks": 1},
-    "small": {"widths": (64, 128, 256, 256), "blocks": 1},
-    "paper": {"widths": (64, 128, 256, 256), "blocks": 1},
+    "small": {"widths": (64, 128, 192, 256), "blocks": 1},
+    "paper": {"widths": (64, 128, 192, 256), "blocks": 1},
 }
 
 
