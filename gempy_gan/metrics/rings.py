@@ -34,9 +34,9 @@ def ring_error(
     """Errors of the coarse fraction by distance from wells, on truths (t, c, nx, ny, nz) that the prior was not trained on.
 
     For each truth, `conditional(mask, values, n, generator)` gets the cells whose fraction, channel 0, wells have seen, a boolean
-    tensor (c, nx, ny, nz), their values, zero elsewhere, and returns n realizations (n, c, nx, ny, nz). `wells` is a number of vertical wells at
-    random places, or for each truth a mask (nx, ny, nz). A cell's distance is that to the nearest well in its layer; ring 1-2
-    holds distances above 0 and up to 2 cells, and so on; the last row is the wells themselves, at distance 0.
+    tensor (c, nx, ny, nz), their values, zero elsewhere, and returns n realizations (n, c, nx, ny, nz). `wells` is a number of
+    vertical wells at random places, or for each truth a mask (nx, ny, nz). A cell's distance is that to the nearest well in its
+    layer; ring 1-2 holds distances above 0 and up to 2 cells, and so on; the last row is the wells themselves, at distance 0.
 
     Columns, all in the unit of the fraction and means over truths:
 
