@@ -35,8 +35,7 @@ def save_prior(
 
     Raises GempyGanError for another dtype or weights that are not finite, FormatError when the disk refuses.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     target = Path(path)
     if target.suffix != ENDING:
@@ -54,10 +53,10 @@ def save_prior(
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as folder:
             staging = Path(folder, target.name)
-            save_file(stored, staging, {_KEY: json.dumps(header, allow_nan=False)})
+            staging.write_bytes(save(stored, {_KEY: json.dumps(header, allow_nan=False)}))
             staging.replace(target)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = error.strerror or error
         raise FormatError(f"The prior file {target} was not written: {reason}. Make room, or choose another.") from error
     return target
 

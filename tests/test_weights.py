@@ -12,6 +12,7 @@ from toy_learner import ToyLearner
 
 import gempy_gan as gg
 from gempy_gan import plugins, weights
+from gempy_gan.inversion import recommended_for
 from gempy_gan.labels import Label
 from gempy_gan.learning import Domain
 from gempy_gan.properties import Property
@@ -72,6 +73,7 @@ def test_a_prior_is_found_by_the_path_of_its_file(saved):
     grid = gg.Grid((0, 40, 0, 40, 0, 2), (4, 4, 2))
     assert gg.prior_for(str(file), grid).shape == grid.resolution
     assert len(gg.sample(str(file), grid, 2)) == 2
+    assert recommended_for(str(file)) == "latent"
 
 
 def test_loading_leaves_torchs_random_numbers_alone(saved):

@@ -41,13 +41,12 @@ class Reporter:
 
     def begin(self) -> None:
         """Gather real boxes and measure the machine, where anything is to be compared with them."""
-        now = time.monotonic()
-        self.shown = self.looked = now
         self.shown_step = self.begun_step = self.training.step
         self.begun_seconds = self.training.seconds
         if self.every and not self.silent:
             self.real = real_boxes(self.training.boxes, self.folder.path / "real.safetensors", self.training.step)
             self.rate = conv3d_rate(self.training.devices.device, self.training.devices.dtype)
+        self.shown = self.looked = time.monotonic()
 
     def count(self, values: Any, labels: Any) -> None:
         """Count the operations of a step, once."""
@@ -76,7 +75,7 @@ class Reporter:
 
     def look(self) -> None:
         """Samples beside real boxes, on the page and as figures."""
-        if self.real is None:
+        if self.real is None or (self.found is not None and self.found.step == self.training.step):
             return
         seconds = SHARE * max(time.monotonic() - self.looked, 20.0)
         self.found = look(self.training.prior, self.real, self.training.step, seconds)
