@@ -39,7 +39,7 @@ def test_it_is_registered_by_the_entry_point():
     (module,) = tomllib.loads(text)["project"]["entry-points"]["gempy_gan"].values()
     named = {}
     import_module(module).gempy_gan_register_priors(lambda name, target, summary: named.update({name: target}))
-    assert named == {"fluvial-simulator": "gempy_gan_fluvial.simulator:FluvialSimulator"}
+    assert named["fluvial-simulator"] == "gempy_gan_fluvial.simulator:FluvialSimulator"
     assert isinstance(get_prior("fluvial-simulator", shape=[8, 8, 2]), FluvialSimulator)
 
 
