@@ -13,7 +13,7 @@ from trainings import plan, simulated, weights
 import gempy_gan as gg
 from gempy_gan.learning import Domain
 from gempy_gan.properties import Property
-from gempy_gan.training import checkpoints, engine, look, speed
+from gempy_gan.training import card, checkpoints, engine, look, speed
 from gempy_gan.training.average import Average
 from gempy_gan.training.folder import Folder, alone_in
 from gempy_gan.training.launch import Devices
@@ -282,16 +282,16 @@ def test_a_prior_that_does_not_learn_is_refused(data, tmp_path):
 def test_card_and_page_tell_what_was_done(data, tmp_path):
     gg.train(plan(data, tmp_path, steps=20))
     gg.train(plan(data, tmp_path, look_minutes=10.0))
-    card = json.loads((tmp_path / "card.json").read_text())
-    assert (card["steps"], card["boxes"], card["batch"], card["seed"], card["precision"]) == (30, 240, 8, 0, "32-true")
-    assert card["data"]["volumes"] == 24
-    assert len(card["data"]["sha256"]) == 64
-    assert card["data"]["provenance"]["prior"]["class"] == "toy_simulator:ToySimulator"
-    assert card["domain"]["labels"][0]["name"] == "width"
-    assert card["figures"]["histogram"]["floor"] > 0
-    assert card["speed"]["conv3d_flop_per_s"] > 1e8
-    assert 0 < card["speed"]["share_of_conv3d"] < 1
-    assert card["hours"] > 0
+    told = json.loads((tmp_path / "card.json").read_text())
+    assert (told["steps"], told["boxes"], told["batch"], told["seed"], told["precision"]) == (30, 240, 8, 0, "32-true")
+    assert told["data"]["volumes"] == 24
+    assert len(told["data"]["sha256"]) == 64
+    assert told["data"]["provenance"]["prior"]["class"] == "toy_simulator:ToySimulator"
+    assert told["domain"]["labels"][0]["name"] == "width"
+    assert told["figures"]["histogram"]["floor"] > 0
+    assert told["speed"]["conv3d_flop_per_s"] > 1e8
+    assert 0 < told["speed"]["share_of_conv3d"] < 1
+    assert told["hours"] > 0
     assert gg.load_prior(tmp_path / "prior.safetensors").card["steps"] == 30
     text = (tmp_path / "card.md").read_text()
     for part in (
@@ -305,6 +305,21 @@ def test_card_and_page_tell_what_was_done(data, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert page.count("src='data:image/png;base64,") == 2
     assert "http" not in page
+
+
+def test_a_validation_is_added_to_the_card_and_leaves_the_weights(data, tmp_path):
+    gg.train(plan(data, tmp_path, steps=3))
+    before = gg.load_prior(tmp_path / "prior.safetensors")
+    card.add_validation(tmp_path, {"variogram": {"value": 0.0123, "floor": 0.01}}, ["samples.png"])
+    after = gg.load_prior(tmp_path / "prior.safetensors")
+    assert same(after, before)
+    assert after.card["metrics"]["variogram"]["floor"] == 0.01
+    text = (tmp_path / "card.md").read_text()
+    assert "| variogram | 0.0123 | 0.01 |" in text
+    assert "- samples.png" in text
+    assert "No full validation" not in text
+    with pytest.raises(gg.FormatError, match="holds no card of a training"):
+        card.add_validation(tmp_path / "nowhere", {})
 
 
 def test_samples_that_are_not_finite_are_no_result(data, tmp_path):

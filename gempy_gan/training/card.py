@@ -14,6 +14,7 @@ import torch
 
 from gempy_gan.errors import FormatError
 from gempy_gan.training.checkpoints import replace_file
+from gempy_gan.weights import load_prior, save_prior
 
 PACKAGES = ("gempy-gan", "torch", "numpy", "lightning-fabric")
 
@@ -36,6 +37,25 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
         replace_file(folder / "card.md", card_text(card).encode())
     except OSError as error:
         raise FormatError(f"The card was not written to {folder}: {error.strerror or error}. Make room.") from error
+
+
+def add_validation(folder: Path, metrics: Mapping[str, Any], pictures: Sequence[str] = ()) -> dict[str, Any]:
+    """Add a validation of the finished prior to the card of a training's folder, in the prior file, too; returns the card.
+
+    `metrics` are what `Validation.to_dict()["figures"]` holds, {name: {"value", "floor", ...}}, and `pictures` names of files.
+    Raises FormatError when the folder holds no finished training.
+    """
+    try:
+        card: dict[str, Any] = json.loads((folder / "card.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise FormatError(
+            f"{folder} holds no card of a training ({error}). Give the folder that 'gempy-gan train' wrote."
+        ) from None
+    card |= {"metrics": dict(metrics), "pictures": [*card["pictures"], *pictures]}
+    file = folder / "prior.safetensors"
+    save_prior(load_prior(file), file, card)
+    write_card(folder, card)
+    return card
 
 
 def card_text(card: Mapping[str, Any]) -> str:
