@@ -81,18 +81,21 @@ class Boxes(ABC):
     def batch(self, step: int, size: int) -> Batch:
         """The boxes of a step."""
         rng = np.random.default_rng([self.seed, step])
-        pairs = [self._box(number, rng) for number in self.choose(step, size)]
-        return np.stack([values for values, _ in pairs]), np.stack([labels for _, labels in pairs])
+        values = np.empty((size, len(self.domain.properties), *self.domain.shape), np.float16)
+        labels = np.empty((size, len(self.domain.labels)), np.float32)
+        for k, number in enumerate(self.choose(step, size)):
+            values[k], labels[k] = self._box(int(number), rng)
+        return values, labels
 
     def _box(self, number: int, rng: np.random.Generator) -> Batch:
-        values, labels = self.volume(int(number))
-        window = [slice(start, start + n) for n, start in self._corner(values.shape[1:], rng)]
-        values = values[:, *window]
+        """A part of a volume, mirrored or not: a view, which is copied once."""
+        values, labels = self.volume(number)
+        values = values[:, *(slice(start, start + n) for n, start in self._corner(values.shape[1:], rng))]
         for axis in self.flips:
             if rng.random() < 0.5:
                 values = np.flip(values, 1 + AXES.index(axis))
                 labels = np.where([label.along == axis for label in self.domain.labels], -labels, labels)
-        return np.ascontiguousarray(values), labels
+        return values, labels
 
     def _corner(self, available: Sequence[int], rng: np.random.Generator) -> list[tuple[int, int]]:
         return [(n, int(rng.integers(0, have - n + 1))) for n, have in zip(self.domain.shape, available, strict=True)]
