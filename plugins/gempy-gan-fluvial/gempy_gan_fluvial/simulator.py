@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gempy_gan import GempyGanError, Property
-from gempy_gan.labels import Label
 from gempy_gan.prior import Simulator
 from gempy_gan_fluvial.deposition import COARSE, FACIES, TIME
 from gempy_gan_fluvial.labels import LABELS, draw, with_ranges
@@ -56,18 +55,18 @@ class FluvialSimulator(Simulator):
                 "whose deposits differ: install the version of gempy-gan-fluvial that the data came from."
             )
         self.labels = with_ranges(LABELS, self.labels or {})
-        self._check_width(self.labels[0])
+        self._check_width(self.labels[0].low)
         self.measured = MEASURED
         self.mirrors = "y" if self.labels[-1].along else ""  # a belt off to one side has another prior as its mirror image
         known = [Property("coarse_fraction"), Property("deposition_time")]
         self.properties = (*known, Property("facies", codes=FACIES)) if self.facies else tuple(known)
 
-    def _check_width(self, width: Label) -> None:
+    def _check_width(self, width: float) -> None:
         """Raise GempyGanError when channels would slip between the cells."""
-        if width.low < 0.5 * max(self.cell_size[:2]):
+        if width < 0.5 * max(self.cell_size[:2]):
             raise GempyGanError(
-                f"FluvialSimulator: channels are {width.low:g} to {width.high:g} m wide in cells of {self.cell_size[0]:g} x "
-                f"{self.cell_size[1]:g} m. Take finer cells, or wider channels: labels={{'width': (low, high)}}."
+                f"FluvialSimulator: channels are {width:g} m wide in cells of {self.cell_size[0]:g} x {self.cell_size[1]:g} m. "
+                "Take cells of at most two channel widths, or wider channels: labels={'width': (low, high)}."
             )
 
     def state(self) -> Mapping[str, Any]:
@@ -80,12 +79,14 @@ class FluvialSimulator(Simulator):
         """Deposits (c, nx, ny, nz) float32 of a seed, and its labels: drawn ones first, then measured ones.
 
         Labels that are given replace the drawn ones, and may lie outside their ranges. Raises GempyGanError for an unknown
-        label, or one that is not a positive number where it must be, and for a seed that is no whole number from zero.
+        label, one that is not a positive number where it must be, a width below half a cell, and for a seed that is no whole
+        number from zero.
         """
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise GempyGanError(f"FluvialSimulator: the seed is {seed!r}. Expected a whole number, zero or more.")
         for_labels, for_process = np.random.SeedSequence(seed).spawn(2)
         drawn = draw(self.labels, np.random.default_rng(for_labels), labels or {})
+        self._check_width(drawn["width"])
         run = Run(np.random.default_rng(for_process), drawn, self.shape, self.cell_size, self.facies)
         run.run()
         values = self._channels(run)
