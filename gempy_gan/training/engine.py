@@ -44,6 +44,9 @@ def train(plan: TrainingPlan, watch: Watch | None = None) -> LearnedPrior:
     `watch` is told each line of the log. The folder then holds `prior.safetensors`, `card.md` (and `.json`), `page.html`,
     `log.jsonl`, and `checkpoints/`.
 
+    An interrupted training ends with the weights of an uninterrupted one, to the last bit on a CPU with the same number of
+    threads; a GPU does not repeat its sums exactly.
+
     Ctrl-C and SIGTERM end the step, save, and raise KeyboardInterrupt. Raises GempyGanError when plan and data do not fit, the
     folder belongs to another training, or a loss is no longer finite; FormatError when the disk is full. The last good
     checkpoint is kept each time.

@@ -40,6 +40,7 @@ class Devices:
         self.dtype = torch.bfloat16 if self.precision == "bf16-mixed" else torch.float32
         if self.is_gpu:
             torch.set_float32_matmul_precision("high")
+            torch.backends.cudnn.benchmark = True  # the fastest convolutions, whose sums may differ in their last bits
 
     @property
     def rank(self) -> int:
