@@ -155,8 +155,11 @@ def predictions(ensemble: Ensemble, term: SoftData) -> Iterator[Array]:
     """What the realizations predict of soft data, in batches (k, values.size), without holding them all in memory."""
     import torch
 
+    from gempy_gan.likelihood import seen
+
+    properties = ensemble.properties[seen(term, ensemble.properties)]
     for part in _batches(ensemble):
-        m = torch.as_tensor(np.stack([part[p.name].values.astype(np.float32) for p in ensemble.properties], axis=1))
+        m = torch.as_tensor(np.stack([part[p.name].values.astype(np.float32) for p in properties], axis=1))
         with torch.no_grad():
             data = m.flatten(1) if term.forward is None else term.forward(m)
         if tuple(data.shape) != (len(m), term.values.size):

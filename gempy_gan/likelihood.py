@@ -113,17 +113,20 @@ def channel(properties: tuple[Property, ...], name: str) -> int:
     return names.index(name)
 
 
-def _channels(term: SoftData, prior: Prior) -> slice:
-    """What the forward operator is given: the one property it names as its `property`, or all of them where it names none."""
+def seen(term: SoftData, properties: tuple[Property, ...]) -> slice:
+    """The channels that the forward operator is given: the one it names as its `property`, or all where it names none.
+
+    Raises GempyGanError where the operator wants one property, there are several, and it does not say which.
+    """
     name = getattr(term.forward, "property", ...)
     if name is ...:
         return slice(None)
-    if name is None and len(prior.properties) > 1:
-        found = ", ".join(p.name for p in prior.properties)
+    if name is None and len(properties) > 1:
+        found = ", ".join(p.name for p in properties)
         raise GempyGanError(
             f"The prior has several properties ({found}): name the one that the {term.name} data see (property=)."
         )
-    index = 0 if name is None else channel(prior.properties, name)
+    index = 0 if name is None else channel(properties, name)
     return slice(index, index + 1)
 
 
@@ -158,7 +161,7 @@ def _soft(term: SoftData, prior: Prior) -> _Term:
         )
     keep = torch.as_tensor(np.flatnonzero(known))
     forward = term.forward or (lambda m: m.flatten(1))
-    channels = _channels(term, prior)
+    channels = seen(term, prior.properties)
 
     def predict(m: Tensor) -> Tensor:
         data = forward(m[:, channels])

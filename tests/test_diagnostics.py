@@ -288,3 +288,19 @@ def test_other_grids_and_properties_are_refused():
         diagnose(posterior, Constraints(GRID, HardData([[0, 0, 0]], [1.0], 1.0, "sw")))
     with pytest.raises(GempyGanError, match="held-out data of 'phi' are empty"):
         diagnose(posterior, Constraints(GRID, term), HardData([], [], 1.0, "phi"))
+
+
+def test_a_forward_operator_sees_the_property_it_names():
+    grid = Grid((0, 40, 0, 40, 0, 2), (4, 4, 2))
+
+    class Means:
+        property = "coarse_fraction"
+
+        def __call__(self, m):
+            assert m.shape[1] == 1
+            return m.mean(dim=(1, 2, 3, 4))[:, None]
+
+    values = np.stack([np.full((3, 4, 4, 2), 0.9), np.full((3, 4, 4, 2), 0.4)], axis=1)
+    ensemble = Ensemble.from_values(grid, ["deposition_time", "coarse_fraction"], values)
+    term = SoftData([0.4], 0.1, Means())
+    np.testing.assert_allclose(np.concatenate(list(predictions(ensemble, term))), 0.4, rtol=1e-6)
