@@ -61,7 +61,7 @@ class Courses:
         end = max(self.size[0] + RUNOUT * self.width, start[0] + 5 * self.width)
         ends = self._ends()
         routes = [_route(self.rng, start, end, float(self.rng.uniform(*ends)), self.width) for _ in range(ROUTES)]
-        x, y = min(routes, key=lambda route: _height(*route, surface, self.cell))
+        x, y = min(routes, key=lambda route: _height(route, surface, self.cell))
         return Course(*grow(x, y, self.width, RATE, self.decay, *self.chute, growth))
 
     def _growth(self) -> int:
@@ -85,8 +85,9 @@ def _route(rng: np.random.Generator, start: tuple[float, float], end: float, to:
     return x, start[1] + (to - start[1]) * (3 * u**2 - 2 * u**3) + width * (0.1 * walk + 0.35 * wave)
 
 
-def _height(x: Array, y: Array, surface: Array, cell: tuple[float, float]) -> float:
+def _height(route: Line, surface: Array, cell: tuple[float, float]) -> float:
     """Mean elevation of the surface along a route; that of the whole box where the route does not cross it."""
+    x, y = route
     i, j = (x // cell[0]).astype(int), (y // cell[1]).astype(int)
     inside = (i >= 0) & (i < surface.shape[0]) & (j >= 0) & (j < surface.shape[1])
     return float(surface[i[inside], j[inside]].mean()) if inside.any() else float(np.median(surface))

@@ -121,15 +121,15 @@ class River(NamedTuple):
 
 
 class Near(NamedTuple):
-    """Where each column (nx, ny) lies: distance to the centreline in metres (FAR beyond one width), side (1 left, -1 right) and
-    curvature of the river there, per width. `columns` (count, at most nx * ny) lists those within one width, as i * ny + j.
+    """Where each column (nx, ny) lies: distance to the centreline in metres (FAR beyond about a width), side (1 left, -1 right) and
+    curvature of the river there, per width. The first `listed[0]` of `columns` are those within about one width, as i * ny + j.
     """
 
     distance: NDArray[np.float64]
     side: NDArray[np.float64]
     bend: NDArray[np.float64]
     columns: NDArray[np.int64]
-    count: NDArray[np.int64]
+    listed: NDArray[np.int64]
 
 
 def new_near(shape: tuple[int, int]) -> Near:
@@ -142,7 +142,7 @@ def new_near(shape: tuple[int, int]) -> Near:
 def locate(x, y, bends, width, columns, near):
     """Fill `near` for the columns within one width of the centreline."""
     nx, ny = near.distance.shape
-    for k in range(near.count[0]):
+    for k in range(near.listed[0]):
         near.distance[near.columns[k] // ny, near.columns[k] % ny] = FAR
     count = 0
     for i in range(x.size - 1):
@@ -165,7 +165,7 @@ def locate(x, y, bends, width, columns, near):
                     near.distance[a, b] = d
                     near.side[a, b] = 1.0 if ex * py - ey * px > 0 else -1.0
                     near.bend[a, b] = bends[i] + t * (bends[i + 1] - bends[i])
-    near.count[0] = count
+    near.listed[0] = count
     for k in range(count):
         a, b = near.columns[k] // ny, near.columns[k] % ny
         near.distance[a, b] = np.sqrt(near.distance[a, b])
@@ -199,7 +199,7 @@ def flow(columns, near, river, bank, energy, time):
     """
     ny = columns.surface.shape[1]
     floor, ceiling = bank - river.depth, bank - BAR_TOP * river.depth
-    for k in range(near.count[0]):
+    for k in range(near.listed[0]):
         i, j = near.columns[k] // ny, near.columns[k] % ny
         across = near.distance[i, j] / (0.5 * river.width)
         bend = near.bend[i, j]

@@ -60,7 +60,7 @@ def test_columns_know_how_far_and_on_which_side_the_river_is():
     np.testing.assert_allclose(near.distance[20, inside], np.abs(across[inside]))
     assert (near.distance[20, np.abs(across) > RIVER.width + 50] == deposition.FAR).all()
     assert (near.side[20, inside] == np.sign(across[inside])).all()
-    assert near.count[0] == (near.distance < deposition.FAR).sum()
+    assert near.listed[0] == (near.distance < deposition.FAR).sum()
     np.testing.assert_allclose(near.bend[:, inside], 0.1)
 
 
