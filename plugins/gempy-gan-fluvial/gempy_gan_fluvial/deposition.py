@@ -121,8 +121,8 @@ class River(NamedTuple):
 
 
 class Near(NamedTuple):
-    """Where each column (nx, ny) lies: distance to the centreline in metres (FAR beyond about a width), side (1 left, -1 right) and
-    curvature of the river there, per width. The first `listed[0]` of `columns` are those within about one width, as i * ny + j.
+    """Where each column (nx, ny) lies: distance to the centreline in metres, side (1 left, -1 right) and curvature of the
+    river there, per width. The first `listed[0]` of `columns` (as i * ny + j) are within about one width; others are at FAR.
     """
 
     distance: NDArray[np.float64]
