@@ -91,6 +91,13 @@ def test_sliced_wasserstein_catches_patches_that_are_not_real(real, fresh, monke
     assert not validate(shuffled(fresh)[:30], real[:60], figures=("ms_swd",))["ms_swd"].met
 
 
+def test_sliced_wasserstein_sees_blur_only_where_contrast_counts(real, fresh, monkeypatch):
+    monkeypatch.setattr(swd, "REPEATS", 1)
+    found = validate(blurred(fresh)[:30, :1], real[:60, :1], figures=("ms_swd",))
+    assert found["ms_swd"].met
+    assert not found["ms_swd_contrast"].met
+
+
 def test_the_floor_is_at_equal_count(real):
     """A distance shrinks with more volumes on both sides, a fair ratio stays."""
     few, many = (validate(volumes(n, 2), real[: 2 * n], figures=("variogram", "patterns")) for n in (10, 60))

@@ -10,15 +10,18 @@ No figure is enough by itself. What 100 volumes of 64 x 64 x 16 cells of meander
     histogram            1.1    2.6*     6.9*         1.1       20*         1.1            1.8
     net_to_gross_spread  1.0    1.0      1.0          1.0       0.0*        1.0            0.4*
     variogram            0.7    8.2*     1.5          3.2*      20*         1.9            2.2
-    connectivity         0.8    0.9      0.8          3.4*      15*         2.7*           1.0
-    patterns_4x4         1.0    2.5*     1.0          1.0       7.9*        4.4*           1.2
-    ms_swd               0.7    1.3      1.2          5.4*      6.4*        2.0*           1.1
+    indicator_variogram  0.7    1.5      0.7          3.1*      24*         2.6*           4.0*
+    connectivity         1.0    1.0      1.0          4.5*      19*         3.6*           1.0
+    layer_connectivity   0.7    4.9*     0.7          0.7       13*         2.3            0.8
+    patterns_2x2x2       1.0    3.7*     1.0          11*       18*         6.1*           1.6
+    ms_swd               0.7    1.0      0.8          5.3*      6.4*        1.5*           1.1
+    ms_swd_contrast      0.8    2.0*     1.2          16*       12*         1.9*           1.3
     body_count           0.7    0.1*     0.7          1.5       1.6         3.2*           0.8
     width                1.1    1.3*     1.1          1.1       0.4*        0.6*           1.1
-    diversity            1.0    0.8*     0.9*         0.9       0.1*        0.9            1.0
+    diversity            1.0    0.9*     1.0          1.0       0.1*        1.0            1.0
     superposition        1.0    1.0      1.0          0.5*      1.0         1.0            1.0
 
-MS-SWD is blind to contrast, by its definition, and the variogram to everything that a Gaussian field can have.
+MS-SWD is blind to contrast by its definition, and the variogram to everything that a Gaussian field can have.
 """
 
 from gempy_gan.metrics.comparison import FAMILIES, validate

@@ -49,6 +49,7 @@ TARGETS = {
     "patterns_4x4": _distance(2.5, "the same for 4 x 4 neighbours in a layer"),
     "patterns_3x3_wide": _distance(2.5, "the same for 3 x 3 cells in a layer, 4 cells apart"),
     "ms_swd": _distance(1.5, "multi-scale sliced Wasserstein distance of 3 x 7 x 7 patches over three levels"),
+    "ms_swd_contrast": _distance(1.5, "the same with both sides scaled as the real ones are, so that contrast counts"),
     "body_count": _relative(0.5, 2.0, "mean number of coarse bodies of any size, generated / real"),
     "large_body_count": _relative(0.5, 2.0, "the same for bodies of at least 20 cells"),
     "largest_body": _relative(0.8, 1.25, "mean share of the coarse cells that are in the largest body, generated / real"),
