@@ -12,3 +12,4 @@ def gempy_gan_register_priors(register: Any) -> None:
     """Tell gempy_gan what this plugin adds."""
     summary = "meandering rivers that migrate, avulse and aggrade (process-based simulation)"
     register("fluvial-simulator", "gempy_gan_fluvial.simulator:FluvialSimulator", summary)
+    register("fluvial-diffusion", "gempy_gan_fluvial.trained:fluvial_diffusion", "diffusion prior trained on that simulator")
