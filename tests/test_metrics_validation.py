@@ -91,9 +91,10 @@ def test_sliced_wasserstein_catches_patches_that_are_not_real(real, fresh, monke
     assert not validate(shuffled(fresh)[:30], real[:60], figures=("ms_swd",))["ms_swd"].met
 
 
-def test_sliced_wasserstein_sees_blur_only_where_contrast_counts(real, fresh, monkeypatch):
+@pytest.mark.parametrize("spoil", [lambda v: blurred(v, 2.0), lambda v: 0.25 + 0.5 * v])
+def test_sliced_wasserstein_sees_blur_only_where_contrast_counts(real, fresh, monkeypatch, spoil):
     monkeypatch.setattr(swd, "REPEATS", 1)
-    found = validate(blurred(fresh)[:30, :1], real[:60, :1], figures=("ms_swd",))
+    found = validate(spoil(fresh[:30, :1]), real[:60, :1], figures=("ms_swd",))
     assert found["ms_swd"].met
     assert not found["ms_swd_contrast"].met
 
