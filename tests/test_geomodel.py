@@ -271,7 +271,8 @@ def test_gempy_viewer_draws_the_array(folded):
     from matplotlib import pyplot as plt
 
     mpl.use("Agg")
-    viewer = pytest.importorskip("gempy_viewer", reason="gempy_viewer comes with the extra 'viewer'")
+    import gempy_viewer as viewer
+
     block = to_gempy(ramp(from_gempy(folded, "Reservoir")), folded)
     drawn = viewer.plot_2d(
         folded,
