@@ -113,6 +113,9 @@ def test_ensembles_are_read_a_few_at_a_time_and_give_the_same(rng, monkeypatch):
 
 
 def test_volumes_that_do_not_fit(rng):
+    training = fields(5, rng)
+    with pytest.raises(GempyGanError, match="2 of the 4 held-out volumes are training images"):
+        memorization(fields(4, rng), training, np.concatenate([fields(2, rng), training[:2]]))
     with pytest.raises(GempyGanError, match="Expected at least 3"):
         memorization(fields(4, rng), fields(2, rng), fields(4, rng))
     with pytest.raises(GempyGanError, match=r"held-out volumes have \(4, 8, 4\) cells"):

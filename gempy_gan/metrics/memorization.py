@@ -110,7 +110,8 @@ def memorization(
     the image itself. Images that were shifted or cropped are not recognised. Of more than 10,000 training images, so many are
     picked by the seed.
 
-    Raises GempyGanError for fewer than 3 training images, 2 volumes on either side, or boxes that differ in size.
+    Raises GempyGanError for fewer than 3 training images, 2 volumes on either side, boxes that differ in size, or held-out volumes
+    that are training images.
     """
     first = next(fractions(training, 1, seed, "training images"))
     cells, mirrors = _symmetric_cells(first.shape[1:], flips, seed)
@@ -122,6 +123,7 @@ def memorization(
             (held_out, 2, HELD_OUT),
         )
     )
+    _check_apart(known, h)
     left_out = picks(len(known), MOST_LEFT_OUT, seed)
     library, others = _Library(known, mirrors), _Library(h, mirrors)
     mine, theirs, own = (library.distances(v) for v in (g, h, known[left_out]))
@@ -183,3 +185,10 @@ def _at(cells: Array, shape: Sequence[int], source: Source | Volumes, least: int
     if len(values) < least:
         raise GempyGanError(f"There are {len(values)} {what}. Expected at least {least}.")
     return values
+
+
+def _check_apart(training: Array, held_out: Array) -> None:
+    known = {image.tobytes() for image in training if np.ptp(image) > 0}  # those of one value may be equal by chance
+    shared = sum(volume.tobytes() in known for volume in held_out)
+    if shared:
+        raise GempyGanError(f"{shared} of the {len(held_out)} held-out volumes are training images. Expected none of them.")
