@@ -110,8 +110,8 @@ def memorization(
     the image itself. Images that were shifted or cropped are not recognised. Of more than 10,000 training images, so many are
     picked by the seed.
 
-    Raises GempyGanError for fewer than 3 training images, 2 volumes on either side, boxes that differ in size, or held-out volumes
-    that are training images.
+    Raises GempyGanError for fewer than 3 training images, 2 volumes on either side, boxes that differ in size, or held-out
+    volumes that are training images.
     """
     first = next(fractions(training, 1, seed, "training images"))
     cells, mirrors = _symmetric_cells(first.shape[1:], flips, seed)
