@@ -121,7 +121,7 @@ class DiffusionPrior(Prior):
         """
 
     def finish(self, x: Tensor) -> Tensor:
-        """What a sampler ends with, x (n, c, nx, ny, nz), as a realization: put back into bounds that it may have left a little."""
+        """What a sampler ends with, x (n, c, nx, ny, nz), as a realization: back in bounds that it left a little."""
         return x
 
 
