@@ -43,7 +43,7 @@ class Guided(Strategy):
     def __post_init__(self) -> None:
         if self.steps < 2 or (self.spread is not None and not self.spread > 0):
             raise GempyGanError(
-                f"Guided denoising got {self.steps} steps and a spread of {self.spread}. Expected 2 or more steps, a spread above 0."
+                f"Guided denoising got {self.steps} steps and spread {self.spread}. Expected 2 or more steps, a spread above 0."
             )
 
     def sample(self, prior: Prior, likelihood: LikelihoodLike, n: int, generator: torch.Generator) -> Draws:
