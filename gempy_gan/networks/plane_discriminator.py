@@ -29,6 +29,7 @@ class PlaneDiscriminator(nn.Module):
         self.last = nn.Conv2d(widths[-1] + 1, widths[-1], 3, padding=1)
         self.judge = nn.Linear(widths[-1], 1)
         self.embed = nn.Linear(labels, widths[-1], bias=False) if labels else None
+        self.apply(_keep_variance)
 
     def forward(self, boxes: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits, in single precision; large where boxes look real and fit their labels."""
@@ -66,6 +67,14 @@ class Halving(nn.Module):
         y = functional.leaky_relu(self.second(functional.avg_pool2d(y, 2)), SLOPE)
         out: Tensor = (y + self.skip(functional.avg_pool2d(x, 2))) * math.sqrt(0.5)
         return out
+
+
+def _keep_variance(layer: nn.Module) -> None:
+    """He et al. (2015): with torch's own start, biases would drown what deep layers see of a box."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, SLOPE)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def spread(x: Tensor) -> Tensor:
