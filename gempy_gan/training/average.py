@@ -25,7 +25,7 @@ class Average:
     def decay(self, step: int) -> float:
         """What the average keeps of itself at step `step`, counted from 0: it halves within the half-life.
 
-        >>> Average({}, (), 500.0).decay(10**6) ** 500
+        >>> round(Average({}, (), 500.0).decay(10**6) ** 500, 6)
         0.5
         """
         return float(0.5 ** (1 / max(min(self.half_life, RAMP * step), 1e-8)))
