@@ -196,6 +196,17 @@ def test_the_lazy_penalty_comes_when_due(kind):
     assert "slope" in kind.recipe(domain(), "tiny", **SMALL[kind], loss="wasserstein", r1=0.0, slope=10.0).step(values, labels, 0)
 
 
+@BOTH
+def test_a_step_in_mixed_precision_judges_in_single_precision(kind):
+    recipe = kind.recipe(domain(), "tiny", **SMALL[kind], lazy=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        for number in range(2):
+            shown = recipe.step(torch.rand(4, 2, *SHAPE), torch.rand(4, 2) * 2 - 1, number)
+        assert recipe.model.decode(torch.randn(2, *recipe.model.latent_shape)).dtype == torch.float32
+    assert all(value.dtype == torch.float32 and value.isfinite() for value in shown.values())
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in recipe.model.parameters())
+
+
 def test_the_recipe_of_the_paper():
     with torch.device("meta"):
         recipe = GanPrior.recipe(domain(SHAPES["paper"], ()), "paper", spectral=False)
