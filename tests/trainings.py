@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 import toy_simulator
 
 import gempy_gan as gg
@@ -56,7 +57,9 @@ def killed(plan: gg.TrainingPlan, checkpoints: int = 3) -> int:
     command = [sys.executable, "-m", "gempy_gan", *(f"--plugin={file}" for file in FILES), "train", plan.prior]
     command += [str(part) for pair in (options | more).items() for part in pair] + ["--shape", *map(str, BOX)]
     command += [f"--simulator={name}={value}" for name, value in plan.simulator.items()]
-    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}, stdout=subprocess.DEVNULL
+    )
     try:
         wait_for(lambda: len(steps(plan)) > 1 and steps(plan)[-1] > checkpoints, process)
     finally:
