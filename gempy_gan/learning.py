@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -119,3 +119,11 @@ class Recipe(ABC):
     @abstractmethod
     def prior(self, networks: Mapping[str, nn.Module]) -> LearnedPrior:
         """The prior made of these networks: `networks` with the averaged ones in place of those being trained."""
+
+
+def known(options: Mapping[str, Any], names: Iterable[str], what: str) -> Mapping[str, Any]:
+    """The options as they are. Raises GempyGanError for one that is not among `names`."""
+    unknown = options.keys() - set(names)
+    if unknown:
+        raise GempyGanError(f"A {what} has no option {min(unknown)!r}. Expected: {', '.join(names)}.")
+    return options

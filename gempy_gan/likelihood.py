@@ -39,7 +39,6 @@ class Likelihood:
     parts: tuple[tuple[str, slice], ...]
     predictors: tuple[Callable[[Tensor], Tensor], ...]
     known: tuple[Tensor, Tensor, Tensor]
-    hard: int
 
     @classmethod
     def of(cls, constraints: Constraints, prior: Prior, dtype: torch.dtype = torch.float32) -> Likelihood:
@@ -62,8 +61,12 @@ class Likelihood:
             tuple(parts),
             tuple(t.predict for t in terms),
             _known(constraints.hard, prior, dtype),
-            sum(len(t.values) for t in constraints.hard),
         )
+
+    @property
+    def hard(self) -> int:
+        """How many of the data, the first ones, are hard: one for each known cell."""
+        return int(self.known[0].sum())
 
     def predict(self, m: Tensor) -> Tensor:
         """Data (n, d) that realizations (n, c, nx, ny, nz) predict, without noise."""

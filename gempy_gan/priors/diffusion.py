@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from gempy_gan.denoising import draw
 from gempy_gan.errors import GempyGanError
-from gempy_gan.learning import Domain, LearnedPrior, Recipe
+from gempy_gan.learning import Domain, LearnedPrior, Recipe, known
 from gempy_gan.networks.channels import Channels
 from gempy_gan.networks.plane_unet import PlaneUNet
+from gempy_gan.networks.planes import fold, unfold
 from gempy_gan.prior import DiffusionPrior
 from gempy_gan.priors.well_masks import random_wells
 
@@ -60,10 +61,7 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
     def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> LearnedDiffusion:
         """Build one. `options`: `widths` and `blocks` of the network, and `labels`, `steps` of the class."""
         used = {key: options.pop(key) for key in ("labels", "steps") if key in options}
-        plan = {**PRESETS["small"], **options}
-        unknown = plan.keys() - PRESETS["small"].keys()
-        if unknown:
-            raise GempyGanError(f"A diffusion prior has no option {min(unknown)!r}. Expected: widths, blocks, labels, steps.")
+        plan = {**PRESETS["small"], **known(options, ["widths", "blocks", "labels", "steps"], "diffusion prior")}
         unet = networks["unet"] if networks else _unet(domain, plan["widths"], plan["blocks"])
         return cls(domain, unet, plan, **used)  # type: ignore[arg-type]
 
@@ -83,8 +81,6 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
         level = 2 * torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
         labels = self._asked.to(x.device).expand(len(x), -1)
         known = None if condition is None else _condition(condition, x)
-        if self.networks["unet"].training:
-            self.networks["unet"].eval()
         return (denoise(self.networks["unet"], self.channels, 2 * x - 1, level, labels, known) + 1) / 2
 
     def finish(self, x: Tensor) -> Tensor:
@@ -169,7 +165,7 @@ def denoise(
     total = (sigma**2 + SPREAD**2).sqrt()
     planes = torch.cat([_fold(x / _each(total)), _fold(trust), _fold(trust * values)], dim=1)
     planes = planes.contiguous(memory_format=torch.channels_last)
-    expected = channels.encode(channels.decode(_unfold(unet(planes, sigma.log() / 4, labels), x)))
+    expected = channels.encode(channels.decode(_unfold(unet(planes, sigma.log() / 4, labels), x.shape[-1])))
     return torch.where(trust >= 1, values, expected)
 
 
@@ -226,12 +222,11 @@ def _unet(domain: Domain, widths: Sequence[int], blocks: int) -> PlaneUNet:
 
 def _fold(x: Tensor) -> Tensor:
     """Boxes (n, c, nx, ny, nz) as planes (n, c * nz * PATCH^2, nx / PATCH, ny / PATCH)."""
-    return functional.pixel_unshuffle(x.permute(0, 1, 4, 2, 3).flatten(1, 2), PATCH)
+    return functional.pixel_unshuffle(fold(x), PATCH)
 
 
-def _unfold(planes: Tensor, like: Tensor) -> Tensor:
-    n, c, nx, ny, nz = like.shape
-    return functional.pixel_shuffle(planes, PATCH).reshape(n, c, nz, nx, ny).permute(0, 1, 3, 4, 2)
+def _unfold(planes: Tensor, nz: int) -> Tensor:
+    return unfold(functional.pixel_shuffle(planes, PATCH), nz)
 
 
 def _each(numbers: Tensor) -> Tensor:

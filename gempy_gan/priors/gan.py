@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from gempy_gan.errors import GempyGanError
-from gempy_gan.learning import Domain
+from gempy_gan.learning import Domain, known
 from gempy_gan.networks.discriminators import PlainDiscriminator, ResNetDiscriminator
 from gempy_gan.networks.resnet3d import PlainGenerator, ResNetGenerator, doublings
 from gempy_gan.priors.adversarial import RULES, AdversarialRecipe
-from gempy_gan.priors.generator import GeneratorPrior, kept, known
+from gempy_gan.priors.generator import GeneratorPrior, kept
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +82,7 @@ class GanPrior(GeneratorPrior):
         labels: Mapping[str, float] | None = None,
     ) -> None:
         self.noise = int(options["latents"])
-        super().__init__(domain, networks, options, labels, options["ordered"])
+        super().__init__(domain, networks, options, labels)
 
     @classmethod
     def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> GanPrior:

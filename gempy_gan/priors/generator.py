@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,7 +25,7 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
     """A generator's realizations of standard normal latents (`noise` of them, then one for each label that is left open).
 
     A latent u of a label stands for the label 2 Phi(u) - 1 on its scale from -1 to 1, which is uniform. `labels` fixes some of
-    the labels, in their own units. `ordered` decodes times as sums that never decrease upwards.
+    the labels, in their own units. The option `ordered` decodes times as sums that never decrease upwards.
     """
 
     noise: int
@@ -41,11 +41,10 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
         networks: Mapping[str, nn.Module],
         options: Mapping[str, Any],
         labels: Mapping[str, float] | None = None,
-        ordered: bool = True,
     ) -> None:
         self.domain, self.networks, self.options = domain, dict(networks), dict(options)
         self.properties, self.shape, self.cell_size = domain.properties, domain.shape, domain.cell_size
-        self.channels = Channels(domain.properties, domain.shape[2], ordered)
+        self.channels = Channels(domain.properties, domain.shape[2], options["ordered"])
         self.labels = dict(labels or {})
         asked = domain.scaled(self.labels)
         self._asked = torch.tensor(asked)
@@ -95,14 +94,6 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
     def state(self) -> Mapping[str, Any]:
         """The labels that are fixed; the file says the rest."""
         return {"labels": self.labels}
-
-
-def known(options: Mapping[str, Any], names: Iterable[str], what: str) -> Mapping[str, Any]:
-    """The options as they are. Raises GempyGanError for one that is not among `names`."""
-    unknown = options.keys() - set(names)
-    if unknown:
-        raise GempyGanError(f"A {what} has no option {min(unknown)!r}. Expected: {', '.join(names)}.")
-    return options
 
 
 def kept(networks: Mapping[str, nn.Module], options: Mapping[str, Any]) -> Mapping[str, nn.Module]:

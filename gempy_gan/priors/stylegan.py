@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from gempy_gan.errors import GempyGanError
-from gempy_gan.learning import Domain
+from gempy_gan.learning import Domain, known
 from gempy_gan.networks.plane_discriminator import PlaneDiscriminator
 from gempy_gan.networks.stylegan3d import StyleGenerator
 from gempy_gan.priors.adversarial import RULES, AdversarialRecipe
-from gempy_gan.priors.generator import GeneratorPrior, kept, known
+from gempy_gan.priors.generator import GeneratorPrior, kept
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,7 @@ class StyleGanPrior(GeneratorPrior):
         self.style = int(options["style"])
         self.maps = _map_shapes(domain.shape, options["maps"])
         self.noise = self.style + sum(math.prod(shape) for shape in self.maps)
-        super().__init__(domain, networks, options, labels, options["ordered"])
+        super().__init__(domain, networks, options, labels)
 
     @classmethod
     def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> StyleGanPrior:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import heun, noise_levels
+from gempy_gan.denoising import follow
 from gempy_gan.errors import GempyGanError
 from gempy_gan.prior import DiffusionPrior
 from gempy_gan.strategies.gauss_newton import solve
-from gempy_gan.strategies.misfit import Linearization, check_finite
+from gempy_gan.strategies.misfit import Linearization, linearize
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
 
 if TYPE_CHECKING:
@@ -50,12 +50,9 @@ class Guided(Strategy):
         """Draw n realizations."""
         assert isinstance(prior, DiffusionPrior)  # noqa: S101  # `check` has said so to the user
         guide = _Guide(prior, likelihood, self.spread or prior.spread, 2 * self.steps - 1)
-        noise = torch.randn((n, len(prior.properties), *prior.shape), generator=generator)
-        levels = noise_levels(prior.sigma_max, self.steps)
-        with torch.no_grad():
-            values = prior.finish(heun(guide, prior.centre + prior.sigma_max * noise, levels))
+        values = follow(prior, guide, n, generator, self.steps)
         misfit = likelihood.residual(values).square().mean(dim=1) if len(likelihood.observed) else values.new_zeros(n)
-        return Draws(values, trace={"chi2": misfit.tolist(), "solver_steps": guide.solved / max(guide.asked, 1)})
+        return Draws(values, trace={"chi2": misfit.tolist()})
 
 
 class _Guide:
@@ -67,7 +64,7 @@ class _Guide:
         self.condition = (mask, values, std) if prior.conditional and likelihood.hard else None
         self.first = likelihood.hard if prior.conditional else 0  # of the data that must be guided to
         self.precision = torch.where(mask, 1 / std.clamp(min=1e-6).square(), 0.0) if self.condition else torch.zeros(())
-        self.asked, self.solved = 0, 0
+        self.asked = 0
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         progress.report("noise levels", self.asked, self.total)
@@ -84,16 +81,10 @@ class _Guide:
     def _towards_data(self, clean: Tensor, sigma: float) -> Tensor:
         """A' (r^2 A A' + I)^-1 (d - F(m)) / std at m = clean."""
         variance = 1 / (1 / sigma**2 + 1 / self.spread**2 + self.precision.to(clean))
-        at = self._linearize(clean)
+        at = linearize(lambda m: self.likelihood.residual(m)[:, self.first :], clean)
         scale = variance.sqrt()
         scaled = Linearization(at.residual, lambda v: scale * at.pull(v), lambda w: at.push(scale * w))
         right = -at.residual
         gap = ACCURACY**2 * right.shape[1]
         dual, _ = solve(scaled, right, torch.zeros_like(right), 1.0, gap, right.new_full((len(right),), ACCURACY), SOLVER_STEPS)
         return at.pull(dual)
-
-    def _linearize(self, m: Tensor) -> Linearization:
-        residual, backward, *_ = torch.func.vjp(lambda m: self.likelihood.residual(m)[:, self.first :], m)
-        check_finite(residual)
-        _, forward, *_ = torch.func.vjp(lambda v: backward(v)[0], torch.zeros_like(residual))
-        return Linearization(residual.detach(), lambda v: backward(v)[0].detach(), lambda w: forward(w)[0].detach())

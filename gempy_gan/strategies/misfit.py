@@ -32,11 +32,7 @@ class Misfit:
 
     def linearize(self, z: Tensor) -> Linearization:
         """Residuals at z, and the products with their Jacobian A (one A per realization) and its transpose."""
-        residual, backward = _vjp(self, z)
-        check_finite(residual)
-        # A w is the transpose of v -> A' v: half the work of forward-mode differentiation, which repeats the forward run
-        _, forward = _vjp(backward, torch.zeros_like(residual))
-        return Linearization(residual.detach(), lambda v: backward(v).detach(), lambda w: forward(w).detach())
+        return linearize(self, z)
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,15 @@ class Linearization:
     residual: Tensor
     pull: Callable[[Tensor], Tensor]
     push: Callable[[Tensor], Tensor]
+
+
+def linearize(residual_at: Callable[[Tensor], Tensor], z: Tensor) -> Linearization:
+    """Residuals (n, d) that a function gives at z, and the products with its Jacobian A and the transpose."""
+    residual, backward = _vjp(residual_at, z)
+    check_finite(residual)
+    # A w is the transpose of v -> A' v: half the work of forward-mode differentiation, which repeats the forward run
+    _, forward = _vjp(backward, torch.zeros_like(residual))
+    return Linearization(residual.detach(), lambda v: backward(v).detach(), lambda w: forward(w).detach())
 
 
 @dataclass(frozen=True)
