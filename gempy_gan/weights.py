@@ -35,8 +35,6 @@ def save_prior(
 
     Raises GempyGanError for another dtype or weights that are not finite, FormatError when the disk refuses.
     """
-    from safetensors.torch import save
-
     target = Path(path)
     if target.suffix != ENDING:
         raise GempyGanError(f"The prior file {target.name!r} ends in {target.suffix!r}. Expected a name that ends in {ENDING}.")
@@ -48,12 +46,23 @@ def save_prior(
         "card": dict(prior.card if card is None else card),
     }
     tensors = {f"{name}/{key}": tensor for name, net in prior.networks.items() for key, tensor in net.state_dict().items()}
-    stored = {key: _stored(key, tensor, dtype) for key, tensor in tensors.items()}
+    return _write(target, {key: _stored(key, tensor, dtype) for key, tensor in tensors.items()}, header)
+
+
+def replace_card(path: str | os.PathLike[str], card: Mapping[str, Any]) -> None:
+    """Give a prior file another card, and leave its weights to the last bit; errors as in `load_prior` and `save_prior`."""
+    header, tensors = _read(Path(path))
+    _write(Path(path), tensors, {**header, "card": dict(card)})
+
+
+def _write(target: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Path:
+    from safetensors.torch import save
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as folder:
             staging = Path(folder, target.name)
-            staging.write_bytes(save(stored, {_KEY: json.dumps(header, allow_nan=False)}))
+            staging.write_bytes(save(dict(tensors), {_KEY: json.dumps(header, allow_nan=False)}))
             staging.replace(target)
     except OSError as error:
         reason = error.strerror or error

@@ -3,11 +3,14 @@
 import json
 
 import pytest
+import trainings
 from channels import SHAPE, volumes
 from click.testing import CliRunner
 
 import gempy_gan as gg
 from gempy_gan.cli import main
+from gempy_gan.metrics import Volumes
+from gempy_gan.plugins import add_plugin_file
 
 GRID = gg.Grid((0, 1600, 0, 1600, 0, 4), SHAPE)
 FRACTION = ["coarse_fraction", "deposition_time"]
@@ -68,6 +71,65 @@ def test_a_prior_is_sampled_and_validated(folder):
     assert run("gaussian", "--against", "fraction.nc", "-n", 6, *QUICK, *options, "--seed", 1)[1] != stdout
 
 
+def test_the_larger_volumes_are_cut_to_the_smaller_ones(folder):
+    cut = Volumes.of(volumes(8, 1), box=(16, 20, 8))
+    box = gg.Grid((0, 800, 0, 1000, 0, 4), cut.shape)
+    gg.write(gg.Ensemble.from_values(box, FRACTION[:1], cut.fraction[:, None]), folder / "boxes.nc")
+    code, stdout, _ = run("boxes.nc", "--against", "real.zarr", "--training", "training.zarr", *QUICK, "--json", "b.json")
+    assert code == 0
+    assert "Compared are boxes of 16 x 20 x 8 cells, one cut at random from each volume of 32 x 32 x 8." in stdout
+    found = json.loads((folder / "b.json").read_text())
+    assert (found["shape"], found["whole"]) == ([16, 20, 8], [32, 32, 8])
+    assert found["figures"]["memorization"]["value"] > 0.05
+    same = gg.validate(gg.read("boxes.nc"), gg.read("real.zarr"), gg.read("training.zarr"), n=100, figures=QUICK[1::2])
+    assert same.to_dict() == found
+    assert "boxes of 16 x 16 x 8 cells" in run("boxes.nc", "--against", "real.zarr", *QUICK, "--shape", 16, 16, 8)[1]
+
+
+PLUGIN = """
+import gempy_gan as gg
+
+@gg.hookimpl
+def gempy_gan_register_priors(register):
+    register("learned-before", lambda shape=None, **options: gg.load_prior({!r}, shape, **options))
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a training on boxes of 12 x 12 x 4 cells, and held-out volumes of 16 x 16 x 4."""
+    trainings.register()
+    folder = tmp_path_factory.mktemp("trained")
+    gg.train(trainings.plan(trainings.training_set(folder / "set.zarr"), folder / "out", steps=200))
+    trainings.training_set(folder / "held-out.zarr", 12, seed=7)
+    (folder / "learned_before.py").write_text(PLUGIN.format(str(folder / "out" / "prior.safetensors")))
+    add_plugin_file(folder / "learned_before.py")
+    return folder
+
+
+def test_a_trained_prior_is_compared_in_the_boxes_it_learned(trained):
+    out, against = trained / "out", ("--against", trained / "held-out.zarr", "--only", "histogram", "-n", 6)
+    boxes = "boxes of 12 x 12 x 4 cells, one cut at random from each volume of 16 x 16 x 4"
+    code, stdout, stderr = run(out, *against, "--training", trained / "set.zarr", "--card")
+    assert (code, stderr) == (0, "")
+    assert f"Compared are {boxes}." in stdout
+    assert stdout.endswith(f"{out / 'card.md'}\n")
+    text = (out / "card.md").read_text()
+    assert f"- 6 {boxes}, drawn with seed 0" in text
+    assert "- memorization: tested against 24 volumes of set.zarr (realizations 0 to 23 of seed 0" in text
+    assert (out / "validation.png").stat().st_size > 1000
+    alone = run(out / "prior.safetensors", *against, "--training", trained / "set.zarr")
+    assert alone[1] == stdout.replace(f"{out / 'card.md'}\n", "")
+    registered = run("learned-before", *against)
+    assert f"Compared are {boxes}." in registered[1]
+    code, _, stderr = run(out, *against, "--shape", 12, 12, 2)
+    assert code == 1
+    assert "Boxes of 12 x 12 x 2 cells were to be compared, and the real volumes have 16 x 16 x 4." in stderr
+    code, _, stderr = run(out, "--against", trained / "set.zarr", "--only", "histogram")
+    assert code == 1
+    assert "shares 24 of its 24 realizations with the training set" in stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -80,6 +142,14 @@ def test_a_prior_is_sampled_and_validated(folder):
         (["fresh.zarr", "--against", "real.zarr", "--flips", "z"], 1, "mirrored along 'z'"),
         (["fresh.zarr", "--against", "real.zarr", "--set", "std=1.0"], 2, "--set goes to a prior"),
         (["fresh.zarr"], 2, "--against"),
+        (["fresh.zarr", "--against", "real.zarr", "--shape", "40", "32", "8"], 1, "the real volumes have 32 x 32 x 8"),
+        (["fresh.zarr", "--against", "real.zarr", "--shape", "32", "32", "4"], 1, "equal in z"),
+        (
+            ["fresh.zarr", "--against", "real.zarr", "--card"],
+            2,
+            "--card is for the folder of a training, and PRIOR is fresh.zarr",
+        ),
+        (["p.safetensors", "--against", "real.zarr", "--card"], 2, "--card is for the folder of a training"),
     ],
 )
 def test_bad_input_says_what_is_wrong(folder, arguments, code, message):

@@ -5,8 +5,8 @@ import pytest
 from scipy import ndimage, stats
 
 import gempy_gan as gg
-from gempy_gan.errors import GempyGanError
-from gempy_gan.metrics import memorization
+from gempy_gan.errors import GempyGanError, GridError
+from gempy_gan.metrics import Volumes, memorization
 from gempy_gan.metrics.memorization import ratio
 
 
@@ -14,6 +14,20 @@ def fields(n, rng, smooth=1.0):
     """Smooth random fields (n, 1, 8, 8, 4), the truth that training images and held-out volumes are drawn from."""
     noise = rng.standard_normal((n, 1, 8, 8, 4))
     return 0.5 + 0.1 * ndimage.gaussian_filter(noise, (0, 0, smooth, smooth, 0.5), mode="wrap").astype(np.float32)
+
+
+LARGE, BOX = (72, 72, 4), (24, 24, 4)
+
+
+def large(n, rng):
+    """Larger volumes (n, 1, 72, 72, 4), as boxes to learn from are cut out of."""
+    noise = rng.standard_normal((n, 1, *LARGE), dtype=np.float32)
+    return 0.5 + 0.5 * ndimage.gaussian_filter(noise, (0, 0, 2, 2, 0.5), mode="wrap")
+
+
+def boxes(volumes, seed):
+    """A box (n, 1, 24, 24, 4) from anywhere in each volume."""
+    return Volumes.of(volumes, seed=seed, box=BOX).fraction[:, None]
 
 
 def noisy(images, rng, level=0.1):
@@ -118,5 +132,49 @@ def test_volumes_that_do_not_fit(rng):
         memorization(fields(4, rng), training, np.concatenate([fields(2, rng), training[:2]]))
     with pytest.raises(GempyGanError, match="Expected at least 3"):
         memorization(fields(4, rng), fields(2, rng), fields(4, rng))
-    with pytest.raises(GempyGanError, match=r"held-out volumes have \(4, 8, 4\) cells"):
+    with pytest.raises(GridError, match="held-out volumes 4 x 8 x 4"):
         memorization(fields(4, rng), fields(5, rng), fields(4, rng)[:, :, :4])
+
+
+# Boxes cut out of larger training images
+
+
+def test_copies_from_anywhere_in_a_training_image_are_found(rng):
+    training, held_out = large(60, rng), large(40, rng)
+    found = memorization(noisy(boxes(training[:30], seed=5), rng), training, held_out)
+    assert found.p_value < 1e-6
+    assert found.share == 1
+    assert found.p_exchange == 0.001
+    assert found.nearest.tolist() == list(range(30))
+    mirrored = memorization(boxes(training[:30], seed=5)[:, :, :, ::-1], training, held_out)
+    assert mirrored.nearest.tolist() == list(range(30))
+    few = np.concatenate([boxes(training[:10], seed=5), boxes(large(90, rng), seed=6)])
+    assert memorization(few, training, large(100, rng)).p_value < 0.05
+
+
+def test_boxes_from_volumes_that_were_not_trained_on_are_accused_in_at_most_one_case_of_twenty(rng):
+    close, exchanged = 0, 0
+    for _ in range(40):
+        training, held_out, fresh = large(20, rng), large(15, rng), boxes(large(15, rng), seed=5)
+        found = memorization(fresh, training, held_out)
+        close, exchanged = close + (found.p_value < 0.05), exchanged + (found.p_exchange < 0.05)
+    for accused in (close, exchanged):
+        assert stats.binomtest(accused, 40, 0.05, alternative="greater").pvalue > 0.01, accused
+
+
+def test_a_training_image_is_not_its_own_neighbour(rng):
+    training = large(20, rng)
+    found = memorization(boxes(large(15, rng), seed=5), training, large(15, rng))
+    assert found.images == 20
+    assert len(found.left_out) == 20
+    assert found.left_out.min() > 0.5
+
+
+def test_held_out_volumes_that_were_trained_on_are_known_whatever_box_is_cut(rng):
+    training, fresh = large(6, rng), boxes(large(4, rng), seed=5)
+    with pytest.raises(GempyGanError, match="2 of the 4 held-out volumes are training images"):
+        memorization(fresh, training, np.concatenate([large(2, rng), training[:2]]))
+    with pytest.raises(GridError, match="found the more easily the larger"):
+        memorization(fresh, training, boxes(large(4, rng), seed=6))
+    with pytest.raises(GridError, match="equal in z"):
+        memorization(fresh[..., :3], training, large(4, rng))

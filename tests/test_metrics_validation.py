@@ -194,12 +194,45 @@ def test_requests_that_do_not_fit(fresh, real):
         validate(fresh, real, figures=("swd",))
     with pytest.raises(GempyGanError, match="time of deposition on both sides"):
         validate(fresh[:, :1], real, figures=("superposition",))
-    with pytest.raises(GridError, match=r"\(16, 32, 8\) cells and the real ones"):
-        validate(fresh[:, :, :16], real)
+    with pytest.raises(GridError, match="32 x 32 x 8 cells were to be compared, and the real volumes have 16 x 32 x 8"):
+        validate(fresh, real[:, :, :16])
+    with pytest.raises(GridError, match=r"32 x 32 x 4 cells .* Expected boxes no larger in x and y, and equal in z"):
+        validate(fresh[..., :4], real)
     wide = gg.Grid((0, 3200, 0, 1600, 0, 4), SHAPE)
     ensembles = [gg.Ensemble.from_values(grid, PROPERTIES, fresh[:4]) for grid in (wide, GRID)]
     with pytest.raises(GridError, match="cells of"):
         validate(*ensembles)
+
+
+def test_smaller_volumes_are_compared_with_boxes_cut_at_random(fresh, real):
+    quick = ("histogram", "bodies", "superposition")
+    made = Volumes.of(fresh, seed=7, box=(20, 24, 8))
+    found = validate(np.stack([made.fraction, made.time], axis=1), real, figures=quick, seed=1)
+    assert [f.key for f in found.figures if not f.met] == []
+    assert (found.shape, found.whole) == ((20, 24, 8), SHAPE)
+    assert "Compared are boxes of 20 x 24 x 8 cells, one cut at random from each volume of 32 x 32 x 8." in str(found)
+    assert (found.to_dict()["shape"], found.to_dict()["whole"]) == ([20, 24, 8], [*SHAPE])
+    both = validate(fresh, real, figures=quick, box=(20, 24, 8))
+    assert both.shape == (20, 24, 8)
+    assert both.to_dict() != validate(fresh, real, figures=quick, box=(20, 24, 8), seed=1).to_dict()
+    assert "Compared are volumes of 32 x 32 x 8 cells." in str(validate(fresh, real, figures=("histogram",)))
+
+
+def test_boxes_of_real_volumes_are_among_the_real_ones(real):
+    assert validate(real[10:30], real[:40], figures=("histogram",), box=(20, 24, 8)).shared == 20
+
+
+def test_training_images_larger_than_the_boxes_are_searched(fresh, real):
+    training = volumes(20, 3)
+    copies = Volumes.of(training, seed=9, box=(20, 24, 8)).fraction[:, None]
+    found = validate(copies, real[:, :1], training, figures=("histogram",))
+    assert not found["memorization"].met
+    assert not found["training_neighbours"].met
+    honest = validate(fresh, real, training, figures=("histogram",), box=(20, 24, 8))
+    assert honest["memorization"].met
+    assert honest["training_neighbours"].met
+    with pytest.raises(GridError, match="The training images have 32 x 32 x 8 cells and the held-out volumes 20 x 32 x 8"):
+        validate(copies, real[:, :1, :20], training, figures=("histogram",))
 
 
 def test_ensembles_that_do_not_fit(fresh):

@@ -13,10 +13,11 @@ from trainings import plan, simulated, weights
 import gempy_gan as gg
 from gempy_gan.learning import Domain
 from gempy_gan.properties import Property
-from gempy_gan.training import card, checkpoints, engine, look, speed
+from gempy_gan.training import checkpoints, engine, look, speed
 from gempy_gan.training.average import Average
 from gempy_gan.training.folder import Folder, alone_in
 from gempy_gan.training.launch import Devices
+from gempy_gan.training.validated import add_validation
 
 
 @pytest.fixture(autouse=True)
@@ -307,19 +308,55 @@ def test_card_and_page_tell_what_was_done(data, tmp_path):
     assert "http" not in page
 
 
-def test_a_validation_is_added_to_the_card_and_leaves_the_weights(data, tmp_path):
-    gg.train(plan(data, tmp_path, steps=3))
-    before = gg.load_prior(tmp_path / "prior.safetensors")
-    card.add_validation(tmp_path, {"variogram": {"value": 0.0123, "floor": 0.01}}, ["samples.png"])
-    after = gg.load_prior(tmp_path / "prior.safetensors")
-    assert same(after, before)
-    assert after.card["metrics"]["variogram"]["floor"] == 0.01
-    text = (tmp_path / "card.md").read_text()
-    assert "| variogram | 0.0123 | 0.01 |" in text
-    assert "- samples.png" in text
+@pytest.fixture(scope="module")
+def validated(data, tmp_path_factory):
+    """A finished training, samples of it, held-out volumes, and what validate says of them."""
+    folder = tmp_path_factory.mktemp("validated")
+    prior = gg.train(plan(data, folder, steps=3))
+    grid = gg.Grid((0, 120, 0, 120, 0, 2), trainings.BOX)
+    values = prior.sample(6, torch.Generator().manual_seed(0))
+    samples = gg.Ensemble.from_values(grid, prior.properties, values)
+    real = gg.read(trainings.training_set(folder / "held-out.zarr", 12, seed=7))
+    return folder, samples, real, gg.validate(samples, real, figures=("histogram",))
+
+
+def test_a_validation_is_added_to_the_card_and_leaves_the_weights(validated, data):
+    folder, samples, real, found = validated
+    before = (folder / "prior.safetensors").read_bytes()
+    add_validation(folder, found, samples, real, "a/held-out.zarr", (gg.read(data), str(data)))
+    told = add_validation(folder, found, samples, real, "a/held-out.zarr")
+    assert told == json.loads((folder / "card.json").read_text()) == gg.load_prior(folder / "prior.safetensors").card
+    assert told["metrics"]["histogram"] == found["histogram"].to_dict()
+    assert told["pictures"] == ["validation.png"]
+    assert (folder / "validation.png").read_bytes().startswith(b"\x89PNG")
+    against = told["validation"]["against"]
+    assert (against["source"], against["volumes"]) == ("held-out.zarr", 12)
+    assert (against["seed"], against["first"], against["last"]) == (7, 0, 11)
+    weights = len(before) - 8 - int.from_bytes(before[:8], "little")  # what follows the header
+    assert (folder / "prior.safetensors").read_bytes()[-weights:] == before[-weights:]
+    text = (folder / "card.md").read_text()
+    for part in (
+        "- 6 boxes of 12 x 12 x 4 cells, one cut at random from each volume of 16 x 16 x 4, drawn with seed 0",
+        "- against 12 volumes of held-out.zarr (realizations 0 to 11 of seed 7, made by toy_simulator:ToySimulator)",
+        ": 6 on each side",
+        "- memorization: not tested",
+        "| histogram |",
+        "| <= 2.5 x floor |",
+        "- validation.png",
+    ):
+        assert part in text
     assert "No full validation" not in text
+
+
+def test_where_there_is_no_finished_training_nothing_is_added(validated, tmp_path):
+    _, samples, real, found = validated
+    with pytest.raises(gg.FormatError, match=r"holds no prior\.safetensors"):
+        add_validation(tmp_path / "nowhere", found, samples, real, "held-out.zarr")
+    (tmp_path / "prior.safetensors").touch()
     with pytest.raises(gg.FormatError, match="holds no card of a training"):
-        card.add_validation(tmp_path / "nowhere", {})
+        add_validation(tmp_path, found, samples, real, "held-out.zarr")
+    with alone_in(tmp_path), pytest.raises(gg.GempyGanError, match="Another process is training"):
+        add_validation(tmp_path, found, samples, real, "held-out.zarr")
 
 
 def test_samples_that_are_not_finite_are_no_result(data, tmp_path):

@@ -25,7 +25,7 @@ def gempy_gan_register_priors(register: Any) -> None:
 
 
 class ToyLearner(LearnedPrior, LatentPrior):
-    """m = decoder(z), with labels learned as a shift of the mean by the recipe alone."""
+    """m = decoder(z) between 0 and 1, with labels learned as a shift of the mean by the recipe alone."""
 
     def __init__(self, domain: Domain, networks: Mapping[str, nn.Module] | None, latents: int) -> None:
         self.domain, self.options = domain, {"latents": latents}
@@ -43,7 +43,7 @@ class ToyLearner(LearnedPrior, LatentPrior):
 
     def decode(self, z: Tensor) -> Tensor:
         m: Tensor = self.networks["decoder"](z)
-        return m.reshape(len(z), len(self.properties), *self.shape)
+        return m.reshape(len(z), len(self.properties), *self.shape).clamp(0, 1)
 
     def state(self) -> Mapping[str, Any]:
         return dict(self.options)

@@ -28,9 +28,9 @@ def register() -> None:
         plugins.add_plugin_file(file)
 
 
-def training_set(path: Path, n: int = 24) -> Path:
+def training_set(path: Path, n: int = 24, seed: int = 0) -> Path:
     """Volumes of 16 x 16 x 4 cells with three labels."""
-    make_training_set(toy_simulator.ToySimulator(), path, n)
+    make_training_set(toy_simulator.ToySimulator(), path, n, seed)
     return path
 
 

@@ -9,7 +9,10 @@ import click
 from gempy_gan.cli.settings import with_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gempy_gan.ensemble import Ensemble
+    from gempy_gan.learning import LearnedPrior
 
 
 @click.command("validate")
@@ -24,6 +27,14 @@ if TYPE_CHECKING:
 )
 @click.option("--only", "families", multiple=True, metavar="NAME", help="Only this family of figures; may be repeated.")
 @click.option("--flips", default="y", show_default=True, metavar="AXES", help="Axes along which training images were mirrored.")
+@click.option(
+    "--shape",
+    nargs=3,
+    type=click.IntRange(min=1),
+    metavar="NX NY NZ",
+    help="Compare boxes of so many cells, one cut at random from each volume. Default: what PRIOR makes.",
+)
+@click.option("--card", "with_card", is_flag=True, help="PRIOR is a training's folder: add figures and a picture to its card.")
 @click.option("--json", "report", metavar="FILE", help="Write the figures as JSON, too.")
 @with_settings
 def command(
@@ -34,13 +45,18 @@ def command(
     seed: int,
     families: tuple[str, ...],
     flips: str,
+    shape: tuple[int, int, int] | None,
+    with_card: bool,
     report: str | None,
     settings: tuple[tuple[str, Any], ...],
 ) -> None:
     """Compare volumes of PRIOR with real ones, each figure beside what real volumes show against each other.
 
-    PRIOR is the name of a prior, a trained one's file (.safetensors), or an ensemble of volumes (.zarr, .nc). --set goes to the
-    prior. With N volumes on each side, 2 N real ones are needed, for their floor is that of one half against the other.
+    PRIOR is the name of a prior, a trained one's file (.safetensors), the folder of a training, or an ensemble of volumes (.zarr,
+    .nc). --set goes to the prior. With N volumes on each side, 2 N real ones are needed, for their floor is that of one half
+    against the other.
+
+    A trained prior is compared in boxes of the size it learned, an ensemble in that of its volumes, all others in whole volumes.
     """
     import json
     from pathlib import Path
@@ -49,41 +65,91 @@ def command(
     from gempy_gan.cli.guard import import_torch
     from gempy_gan.cli.paths import read_ensemble
 
+    if report is not None and not Path(report).resolve().parent.is_dir():  # before minutes of sampling
+        raise click.UsageError(f"{report} cannot be written: its folder does not exist.")
+    folder = _training_folder(prior)
+    if with_card and folder is None:
+        raise click.UsageError(f"--card is for the folder of a training, and PRIOR is {prior}.")
     import_torch()
     from gempy_gan.metrics import validate
 
-    if report is not None and not Path(report).resolve().parent.is_dir():  # before minutes of sampling
-        raise click.UsageError(f"{report} cannot be written: its folder does not exist.")
     real = read_ensemble(against)
     images = None if training is None else read_ensemble(training)
-    _check_held_out(prior, real, images)
     with progress_bar():
-        volumes = _volumes(prior, real, number, seed, dict(settings))
-        found = validate(volumes, real, images, seed, number, families or None, tuple(flips))
+        name = prior if folder is None else str(folder / "prior.safetensors")
+        volumes = _volumes(name, real, images, shape, number, seed, dict(settings))
+        found = validate(volumes, real, images, seed, number, families or None, tuple(flips), box=shape)
     if report is not None:
         Path(report).write_text(json.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
     click.echo(str(found))
+    if with_card and folder is not None:
+        from gempy_gan.training.validated import add_validation
+
+        add_validation(folder, found, volumes, real, against, None if images is None or training is None else (images, training))
+        click.echo(str(folder / "card.md"))
 
 
-def _check_held_out(name: str, real: Ensemble, images: Ensemble | None) -> None:
-    """Raise GempyGanError where the real volumes were trained on, as far as the files tell."""
+def _training_folder(path: str) -> Path | None:
+    """The folder, if it is that of a training and not a store of volumes."""
+    from pathlib import Path
+
+    folder = Path(path)
+    return folder if (folder / "training.json").is_file() or (folder / "prior.safetensors").is_file() else None
+
+
+def _volumes(
+    name: str,
+    real: Ensemble,
+    images: Ensemble | None,
+    shape: tuple[int, int, int] | None,
+    n: int,
+    seed: int,
+    settings: dict[str, Any],
+) -> Ensemble:
+    """An ensemble's own volumes, or n drawn from a prior: in boxes of the shape, or else as it learned them, or as the real ones
+    are. What cannot be compared is found before anything is drawn."""
+    from gempy_gan.cli.paths import read_ensemble
+    from gempy_gan.inversion import prior_for, sample
+    from gempy_gan.metrics.comparison import check_comparable
+    from gempy_gan.metrics.windows import box_grid
+    from gempy_gan.plugins import registry
     from gempy_gan.seeds import check_held_out
-    from gempy_gan.weights import ENDING, read_card
 
     if images is not None:
         check_held_out(real, images)
-    if name.endswith(ENDING):
-        check_held_out(real, read_card(name).get("data", {}))
-
-
-def _volumes(name: str, real: Ensemble, n: int, seed: int, settings: dict[str, Any]) -> Ensemble:
-    """An ensemble's own volumes, or n drawn from a prior on the grid of the real ones."""
-    from gempy_gan.cli.paths import read_ensemble
-    from gempy_gan.inversion import prior_for, sample
-    from gempy_gan.plugins import registry
-
     if any(name.endswith(suffix) for entry in registry().of("formats") for suffix in entry.suffixes):
         if settings:
             raise click.UsageError("--set goes to a prior, and an ensemble of volumes was given.")
-        return read_ensemble(name)
-    return sample(prior_for(name, real.grid, **settings), real.grid, n, seed)
+        found = read_ensemble(name)
+        check_comparable(shape or found.grid.resolution, real, images)
+        return found
+    learned = _learned(name, settings)
+    if learned is not None:
+        check_held_out(real, learned.card.get("data", {}))
+    box = shape or _box(learned, real)
+    check_comparable(box, real, images)
+    grid = box_grid(real.grid, box)
+    return sample(prior_for(name, grid, **settings), grid, n, seed)
+
+
+def _learned(name: str, settings: dict[str, Any]) -> LearnedPrior | None:
+    """The trained prior of this name, as it learned; None for another one."""
+    import inspect
+
+    from gempy_gan.learning import LearnedPrior
+    from gempy_gan.plugins import get_prior, registry
+
+    factory = registry().get("priors", name).load()
+    options = inspect.signature(factory).parameters.values()
+    if isinstance(factory, type) or any(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in options):
+        return None  # a class has not learned anything yet, and a trained prior knows its box
+    found = get_prior(name, **settings)
+    return found if isinstance(found, LearnedPrior) else None
+
+
+def _box(learned: LearnedPrior | None, real: Ensemble) -> tuple[int, int, int]:
+    """What is compared if nobody says it: the box that was learned, where the real volumes are larger."""
+    whole = real.grid.resolution
+    if learned is None or any(b > w for b, w in zip(learned.domain.shape, whole, strict=True)):
+        return whole
+    return learned.domain.shape

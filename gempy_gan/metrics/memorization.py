@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from gempy_gan.errors import GempyGanError
+from gempy_gan import progress
+from gempy_gan.errors import GempyGanError, GridError
+from gempy_gan.metrics.search import Search
 from gempy_gan.metrics.splits import Array
 from gempy_gan.metrics.validation import Figure
-from gempy_gan.metrics.volumes import Source, Volumes, fractions, picks
+from gempy_gan.metrics.volumes import AT_ONCE, Source, Volumes, count, digest, fractions, picks, shape_of
+from gempy_gan.metrics.windows import cells, check_box
 
 CELLS = 2**14  # on which volumes are compared, picked at random
 NEIGHBOURS = 50
 CLOSE = 0.05  # quantile of the held-out ratios below which a volume counts as close to a training image
 PERMUTATIONS = 999
-HELD_OUT = "held-out volumes"
+TRAINING, HELD_OUT = "training images", "held-out volumes"
 MOST_IMAGES = 10_000
 MOST_LEFT_OUT = 500  # training images that are each compared with all others
+MOST_SEARCHED, MOST_SEARCHED_HELD_OUT, MOST_SEARCHED_LEFT_OUT = 1000, 200, 100  # where boxes are looked for in larger images
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Memorization:
 
 def memorization(
     generated: Source | Volumes,
-    training: Source | Volumes,
+    training: Source,
     held_out: Source | Volumes,
     flips: Sequence[str] = ("y",),
     neighbours: int = NEIGHBOURS,
@@ -106,31 +110,92 @@ def memorization(
     have small ones; beside the nulls it has. But smooth volumes have smaller ratios than real ones without being copies: hence
     the second test, whether the nearest of *all* real images are training images more often than chance would have it.
 
-    A volume that is a training image mirrored along the axes in `flips` ("x", "y", or both, in any combination) is as close as
-    the image itself. Images that were shifted or cropped are not recognised. Of more than 10,000 training images, so many are
-    picked by the seed.
+    Where training images are larger than the generated boxes, which a prior learned from boxes cut out of them, the distance to
+    an image is that to the nearest box in it, wherever it lies (`gempy_gan.metrics.search`), so that a copy is found from
+    anywhere in a training image. Each image counts once, for boxes of one image depend on each other. The held-out volumes are
+    as large as the training images then: one box of each is compared, and the nearest of all real images is looked for in all
+    of them.
 
-    Raises GempyGanError for fewer than 3 training images, 2 volumes on either side, boxes that differ in size, or held-out
-    volumes that are training images.
+    A volume that is a training image mirrored along the axes in `flips` ("x", "y", or both, in any combination) is as close as
+    the image itself. Whole images that were shifted are not recognised. Of more than 10,000 training images (1000 larger ones)
+    so many are picked by the seed.
+
+    Raises GempyGanError for fewer than 3 training images, 2 volumes on either side, or held-out volumes that are training
+    images; GridError where boxes do not fit.
     """
-    first = next(fractions(training, 1, seed, "training images"))
-    cells, mirrors = _symmetric_cells(first.shape[1:], flips, seed)
-    g, known, h = (
-        _at(cells, first.shape[1:], source, least, seed, what)
-        for source, least, what in (
-            (generated, 2, "generated volumes"),
-            (training, 3, "training images"),
-            (held_out, 2, HELD_OUT),
+    box, whole = shape_of(generated, "generated volumes"), shape_of(training, TRAINING)
+    check_sizes(box, training, held_out)
+    if box == whole:
+        return _of_whole(generated, training, held_out, flips, neighbours, seed)
+    wholes = held_out.fraction[:, None] if isinstance(held_out, Volumes) else held_out
+    return _of_boxes(generated, training, wholes, flips, neighbours, seed)
+
+
+def check_sizes(box: Sequence[int], training: Source, held_out: Source | Volumes) -> None:
+    """Raise GridError where boxes cannot be compared with training images, or these with held-out volumes."""
+    whole, other = shape_of(training, TRAINING), shape_of(held_out, HELD_OUT)
+    check_box(box, whole, TRAINING)
+    if whole != other:
+        raise GridError(
+            f"The training images have {cells(whole)} cells and the {HELD_OUT} {cells(other)}. Expected the same, for boxes of "
+            f"{cells(box)} cells are found the more easily the larger the volume is."
         )
-    )
-    _check_apart(known, h)
+
+
+def _of_whole(
+    generated: Source | Volumes,
+    training: Source,
+    held_out: Source | Volumes,
+    flips: Sequence[str],
+    neighbours: int,
+    seed: int,
+) -> Memorization:
+    places, mirrors = _symmetric_cells(shape_of(training), flips, seed)
+    g, _ = _at(places, generated, 2, seed, "generated volumes")
+    h, fresh = _at(places, held_out, 2, seed, HELD_OUT)
+    known, digests = _at(places, training, 3, seed, TRAINING)
+    _check_apart(digests, fresh)
     left_out = picks(len(known), MOST_LEFT_OUT, seed)
-    library, others = _Library(known, mirrors), _Library(h, mirrors)
-    mine, theirs, own = (library.distances(v) for v in (g, h, known[left_out]))
+    images = known[left_out]
+    library = _Library(known, mirrors)
+    mine, theirs, own = (library.distances(v) for v in (g, h, images))
     own[np.arange(len(left_out)), left_out] = np.inf  # an image is not its own neighbour
-    real = np.concatenate([mine, others.distances(g)], axis=1)
+    return _found(mine, theirs, own, _Library(h, mirrors).distances(g), neighbours, seed)
+
+
+def _of_boxes(
+    generated: Source | Volumes, training: Source, held_out: Source, flips: Sequence[str], neighbours: int, seed: int
+) -> Memorization:
+    g = generated if isinstance(generated, Volumes) else Volumes.of(generated, None, seed, "generated volumes", timed=False)
+    h = Volumes.of(held_out, MOST_SEARCHED_HELD_OUT, seed, HELD_OUT, g.shape, timed=False)
+    left_out = Volumes.of(training, MOST_SEARCHED_LEFT_OUT, seed, TRAINING, g.shape, timed=False)
+    for volumes, least, what in ((g, 2, "generated volumes"), (h, 2, HELD_OUT), (left_out, 3, TRAINING)):
+        _check_count(len(volumes), least, what)
+    whole, total = shape_of(training), count(training)
+    digests: list[bytes] = []
+    searched = Search(np.concatenate([v.fraction for v in (g, h, left_out)]), whole, flips)
+    parts = progress.track(
+        fractions(training, MOST_SEARCHED, seed, TRAINING), "training images", -(-min(total, MOST_SEARCHED) // AT_ONCE)
+    )
+    distances = searched.distances(_noted(parts, digests))
+    _check_apart(digests, h.digests)
+    mine, theirs, own = np.split(distances, np.cumsum([len(g), len(h)]))
+    own[picks(total, MOST_SEARCHED_LEFT_OUT, seed)[:, None] == picks(total, MOST_SEARCHED, seed)] = np.inf
+    others = Search(g.fraction, whole, flips).distances(fractions(held_out, MOST_SEARCHED_HELD_OUT, seed, HELD_OUT))
+    return _found(mine, theirs, own, others, neighbours, seed)
+
+
+def _noted(parts: Iterable[Array], digests: list[bytes]) -> Iterator[Array]:
+    for part in parts:
+        digests += [digest(volume) for volume in part]
+        yield part
+
+
+def _found(mine: Array, theirs: Array, own: Array, others: Array, neighbours: int, seed: int) -> Memorization:
+    """From distances (n, N) to the training images, of each kind of volumes, and of generated volumes to the held-out images."""
+    real = np.concatenate([mine, others], axis=1)
     ratios = [ratio(distances, neighbours) for distances in (mine, theirs, own)]
-    return Memorization(ratios[0], ratios[1], ratios[2], mine.argmin(axis=1), real.argmin(axis=1), len(known), seed)
+    return Memorization(ratios[0], ratios[1], ratios[2], mine.argmin(axis=1), real.argmin(axis=1), mine.shape[1], seed)
 
 
 def ratio(distances: Array, neighbours: int = NEIGHBOURS) -> Array:
@@ -145,13 +210,14 @@ def ratio(distances: Array, neighbours: int = NEIGHBOURS) -> Array:
 
 
 class _Library:
-    """Images (N, cells) that volumes are compared with; `mirrors` are the orders of the cells of each mirrored version."""
+    """Images (N, cells), changed in place, that volumes are compared with; `mirrors` are the orders of the cells of each
+    mirrored version."""
 
     def __init__(self, images: Array, mirrors: Sequence[Array]) -> None:
         self.centre = images.mean(axis=0)
-        self.images = images - self.centre
-        self.square = np.einsum("ij,ij->i", self.images, self.images)
-        self.mirrors = mirrors
+        images -= self.centre
+        self.images, self.mirrors = images, mirrors
+        self.square = np.einsum("ij,ij->i", images, images)
 
     def distances(self, volumes: Array) -> Array:
         """Rms distance (n, N) of volumes (n, cells) to the images, the smallest over all mirrored versions."""
@@ -174,21 +240,25 @@ def _symmetric_cells(shape: Sequence[int], flips: Sequence[str], seed: int) -> t
     return cells, [np.searchsorted(cells, v.ravel()[cells]) for v in versions]
 
 
-def _at(cells: Array, shape: Sequence[int], source: Source | Volumes, least: int, seed: int, what: str) -> Array:
-    """Fractions (n, cells) of volumes, read a few at a time."""
-    found = []
+def _at(places: Array, source: Source | Volumes, least: int, seed: int, what: str) -> tuple[Array, list[bytes]]:
+    """Fractions (n, cells) of volumes, read a few at a time, and the digest of each volume."""
+    total = len(source) if isinstance(source, Volumes) else count(source, what)
+    _check_count(total, least, what)
+    values, digests = np.empty((min(total, MOST_IMAGES), len(places)), np.float32), list[bytes]()
     for part in fractions(source, MOST_IMAGES, seed, what):
-        if part.shape[1:] != tuple(shape):
-            raise GempyGanError(f"The {what} have {part.shape[1:]} cells. Expected the training images' {tuple(shape)}.")
-        found.append(part.reshape(len(part), -1)[:, cells])
-    values = np.concatenate(found)
-    if len(values) < least:
-        raise GempyGanError(f"There are {len(values)} {what}. Expected at least {least}.")
-    return values
+        np.take(part.reshape(len(part), -1), places, axis=1, out=values[len(digests) : len(digests) + len(part)])
+        digests += [digest(volume) for volume in part]
+    return values, digests
 
 
-def _check_apart(training: Array, held_out: Array) -> None:
-    known = {image.tobytes() for image in training if np.ptp(image) > 0}  # those of one value may be equal by chance
-    shared = sum(volume.tobytes() in known for volume in held_out)
+def _check_count(found: int, least: int, what: str) -> None:
+    if found < least:
+        raise GempyGanError(f"There are {found} {what}. Expected at least {least}.")
+
+
+def _check_apart(training: Iterable[bytes], held_out: Iterable[bytes]) -> None:
+    """Raise GempyGanError where held-out volumes are training images, by their digests."""
+    known, fresh = set(training), list(held_out)
+    shared = sum(volume in known for volume in fresh if volume)
     if shared:
-        raise GempyGanError(f"{shared} of the {len(held_out)} held-out volumes are training images. Expected none of them.")
+        raise GempyGanError(f"{shared} of the {len(fresh)} held-out volumes are training images. Expected none of them.")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from gempy_gan.metrics.windows import cells
+
 
 @dataclass(frozen=True)
 class Target:
@@ -123,6 +125,7 @@ class Validation:
     """What `validate` found: `figures`, from so many `generated` and `real` volumes, compared `size` against `size`.
 
     `shared` is how many of the generated volumes are among the real ones, to the last bit: 0, unless something went wrong.
+    `shape` are the cells of what was compared, `whole` those of the real volumes: more, where boxes were cut out of them.
 
     `validation["variogram"]` is one figure; `str()` is a table; `to_dict()` is plain JSON.
     """
@@ -135,12 +138,20 @@ class Validation:
     shape: tuple[int, int, int]
     seed: int
     shared: int = 0
+    whole: tuple[int, int, int] | None = None
 
     def __getitem__(self, key: str) -> Figure:
         for figure in self.figures:
             if figure.key == key:
                 return figure
         raise KeyError(f"The validation has no {key!r}. It has: {', '.join(f.key for f in self.figures)}.")
+
+    @property
+    def compared(self) -> str:
+        """What was compared, as text."""
+        if self.whole is None or self.whole == self.shape:
+            return f"volumes of {cells(self.shape)} cells"
+        return f"boxes of {cells(self.shape)} cells, one cut at random from each volume of {cells(self.whole)}"
 
     @cached_property
     def verdicts(self) -> tuple[str, ...]:
@@ -151,7 +162,14 @@ class Validation:
         """Plain JSON values: {"figures": {key: {"value", "floor", "ratio", "target", "met", ...}}, "verdicts", counts}."""
         counts = {"generated": self.generated, "real": self.real, "size": self.size, "splits": self.splits, "shared": self.shared}
         figures = {f.key: f.to_dict() for f in self.figures}
-        record = {"shape": list(self.shape), "seed": self.seed, "figures": figures, "verdicts": list(self.verdicts)}
+        whole = self.shape if self.whole is None else self.whole
+        record = {
+            "shape": list(self.shape),
+            "whole": list(whole),
+            "seed": self.seed,
+            "figures": figures,
+            "verdicts": list(self.verdicts),
+        }
         return {**counts, **record}
 
     def __str__(self) -> str:
@@ -159,7 +177,7 @@ class Validation:
         rows = [header, *(_row(f) for f in self.figures)]
         widths = [max(len(row[k]) for row in rows) for k in range(7)]
         lines = [_line(row, widths) for row in rows]
-        return "\n".join([*lines, "", *(f"- {verdict}" for verdict in self.verdicts)])
+        return "\n".join([*lines, "", f"- Compared are {self.compared}.", *(f"- {verdict}" for verdict in self.verdicts)])
 
 
 def _verdicts(validation: Validation) -> Iterator[str]:

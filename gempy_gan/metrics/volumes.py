@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError
+from gempy_gan.metrics.windows import check_box, corners, cut
 
 Array = NDArray[Any]
 Source = Ensemble | ArrayLike
@@ -26,6 +28,8 @@ SLACK = 1e-3  # by which a fraction may leave [0, 1]: half precision does
 class Volumes:
     """n boxes of cells: `fraction` (n, nx, ny, nz) between 0 and 1, and `time` of the same shape, or None.
 
+    `digests` tell whether two boxes come from the same volume: see `digest`.
+
     >>> volumes = Volumes.of(np.full((3, 1, 8, 8, 4), 0.7))
     >>> len(volumes), volumes.shape, int(volumes.bodies.max())
     (3, (8, 8, 4), 1)
@@ -33,21 +37,45 @@ class Volumes:
 
     fraction: Array
     time: Array | None = None
+    digests: tuple[bytes, ...] = ()
 
     @classmethod
-    def of(cls, source: Source, most: int | None = None, seed: int = 0, what: str = "volumes") -> Volumes:
+    def of(
+        cls,
+        source: Source,
+        most: int | None = None,
+        seed: int = 0,
+        what: str = "volumes",
+        box: Sequence[int] | None = None,
+        timed: bool = True,
+    ) -> Volumes:
         """Volumes from an ensemble, or from an array (n, c, nx, ny, nz) whose first channel is the fraction, the second the time.
 
         An ensemble's fraction is its property `coarse_fraction`, or else its only continuous one; its time is
-        `deposition_time`. `most` volumes are picked at random by the seed where there are more; only those are read.
+        `deposition_time`, read where `timed`. `most` volumes are picked at random by the seed where there are more; only those
+        are read.
 
-        Raises GempyGanError for inactive cells, weights, values that are not finite, or fractions outside [0, 1].
+        With a `box` (nx, ny, nz), one box of that size is cut from each volume, at random by the seed (`windows.corners`).
+
+        Raises GempyGanError for inactive cells, weights, values that are not finite, or fractions outside [0, 1]; GridError for
+        a box that cannot be cut.
         """
-        fraction, time = _read(source, picks(count(source, what), most, seed), what)
-        for array in (fraction, time):
-            if array is not None:
-                array.setflags(write=False)  # every figure looks at the same values
-        return cls(fraction, time)
+        total, whole = count(source, what), shape_of(source, what)
+        shape = whole if box is None else check_box(box, whole, what)
+        index = picks(total, most, seed)
+        fraction, times = np.empty((len(index), *shape), np.float32), np.empty((len(index), *shape), np.float32)
+        digests, corner, has_time = [], corners(shape, whole, total, seed)[index], False
+        for start in range(0, len(index), AT_ONCE):
+            values, time = _read(source, index[start : start + AT_ONCE], what, timed)
+            has_time = time is not None
+            for k, volume in enumerate(values):
+                digests.append(digest(volume))
+                fraction[start + k] = cut(volume, corner[start + k], shape)
+                if time is not None:
+                    times[start + k] = cut(time[k], corner[start + k], shape)
+        for array in (fraction, times):
+            array.setflags(write=False)  # every figure looks at the same values
+        return cls(fraction, times if has_time else None, tuple(digests))
 
     def __len__(self) -> int:
         return len(self.fraction)
@@ -91,19 +119,37 @@ def picks(count: int, most: int | None, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng([seed, count]).choice(count, most, replace=False))
 
 
+def digest(fraction: Array) -> bytes:
+    """What tells a volume from all others; nothing for one of a single value, which others may be by chance."""
+    if fraction.min() == fraction.max():
+        return b""
+    return hashlib.blake2b(np.ascontiguousarray(fraction, np.float32).data, digest_size=16).digest()
+
+
 def fractions(source: Source | Volumes, most: int | None = None, seed: int = 0, what: str = "volumes") -> Iterator[Array]:
-    """The coarse fractions of the same volumes as `Volumes.of` picks, some (k, nx, ny, nz) at a time."""
-    if isinstance(source, Volumes):
-        yield source.fraction[picks(len(source), most, seed)]
-        return
-    index = picks(count(source, what), most, seed)
+    """The coarse fractions of the same volumes as `Volumes.of` picks, whole, some (k, nx, ny, nz) at a time."""
+    index = picks(len(source) if isinstance(source, Volumes) else count(source, what), most, seed)
     for start in range(0, len(index), AT_ONCE):
-        yield _read(source, index[start : start + AT_ONCE], what, timed=False)[0]
+        part = index[start : start + AT_ONCE]
+        yield source.fraction[part] if isinstance(source, Volumes) else _read(source, part, what, timed=False)[0]
+
+
+def shape_of(source: Source | Volumes, what: str = "volumes") -> tuple[int, int, int]:
+    """Cells of each volume along x, y and z; errors as in `count`."""
+    if isinstance(source, Volumes):
+        return source.shape
+    if isinstance(source, Ensemble):
+        return source.grid.resolution
+    count(source, what)
+    nx, ny, nz = np.shape(source)[2:]
+    return nx, ny, nz
 
 
 def count(source: Source, what: str = "volumes") -> int:
     """How many volumes there are. Raises GempyGanError for an array of the wrong shape, or none."""
     if isinstance(source, Ensemble):
+        if not len(source):
+            raise GempyGanError(f"There are no {what}. Expected at least one.")
         return len(source)
     shape = np.shape(source)
     if len(shape) != 5 or 0 in shape:
@@ -132,7 +178,8 @@ def _of_ensemble(ensemble: Any, index: NDArray[np.int64], timed: bool) -> tuple[
         raise GempyGanError("The ensemble has inactive cells. Expected whole boxes, as priors make them.")
     if np.ptp(ensemble.weights) > 1e-9:
         raise GempyGanError("The ensemble is weighted. Expected equally likely realizations: resample them first.")
-    part = ensemble.dataset.isel(realization=index)
+    one_after_the_other = index[-1] - index[0] == len(index) - 1  # read several times as fast as any others
+    part = ensemble.dataset.isel(realization=slice(index[0], index[-1] + 1) if one_after_the_other else index)
     timed = timed and TIME in (p.name for p in ensemble.properties)
     return part[fraction_of(ensemble)].values.astype(np.float32), part[TIME].values.astype(np.float32) if timed else None
 
@@ -149,7 +196,7 @@ def fraction_of(ensemble: Ensemble) -> str:
 
 
 def _check(values: Array, what: str, low: float = -np.inf, high: float = np.inf) -> None:
-    for part in _parts(values):
+    for part in values:
         least, most = float(part.min()), float(part.max())
         if not (np.isfinite(least) and np.isfinite(most)):
             raise GempyGanError(f"The {what} hold values that are not finite. Expected a number in every cell.")
@@ -157,9 +204,3 @@ def _check(values: Array, what: str, low: float = -np.inf, high: float = np.inf)
             raise GempyGanError(
                 f"The {what} reach from {least:.4g} to {most:.4g}. Expected coarse fractions between {low:g} and {high:g}."
             )
-
-
-def _parts(values: Array) -> Iterator[Array]:
-    if not len(values):
-        raise GempyGanError("There are no volumes. Expected at least one.")
-    yield from values

@@ -14,8 +14,8 @@ import torch
 
 from gempy_gan.errors import FormatError
 from gempy_gan.training.checkpoints import replace_file
-from gempy_gan.weights import load_prior, save_prior
 
+MET = {True: "yes", False: "no", None: ""}
 PACKAGES = ("gempy-gan", "torch", "numpy", "lightning-fabric")
 
 
@@ -39,25 +39,6 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
         raise FormatError(f"The card was not written to {folder}: {error.strerror or error}. Make room.") from error
 
 
-def add_validation(folder: Path, metrics: Mapping[str, Any], pictures: Sequence[str] = ()) -> dict[str, Any]:
-    """Add a validation of the finished prior to the card of a training's folder, in the prior file, too; returns the card.
-
-    `metrics` are what `Validation.to_dict()["figures"]` holds, {name: {"value", "floor", ...}}, and `pictures` names of files.
-    Raises FormatError when the folder holds no finished training.
-    """
-    try:
-        card: dict[str, Any] = json.loads((folder / "card.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise FormatError(
-            f"{folder} holds no card of a training ({error}). Give the folder that 'gempy-gan train' wrote."
-        ) from None
-    card |= {"metrics": dict(metrics), "pictures": [*card["pictures"], *pictures]}
-    file = folder / "prior.safetensors"
-    save_prior(load_prior(file), file, card)
-    write_card(folder, card)
-    return card
-
-
 def card_text(card: Mapping[str, Any]) -> str:
     """The card in Markdown. What was not measured is said to be so."""
     domain = card["domain"]
@@ -75,7 +56,8 @@ def card_text(card: Mapping[str, Any]) -> str:
             "Labels", [f"{label['name']}: {label['low']:g} to {label['high']:g} {label['unit']}" for label in domain["labels"]]
         ),
         *_figures("Figures while training", card.get("figures", {}), f"{card.get('samples', 0)} samples, quick subset"),
-        *_figures("Validation", card.get("metrics", {}), "as handed in after the training"),
+        *_section("Validation", _validation(card.get("validation"))),
+        *_figures("Figures of the validation", card.get("metrics", {}), "boxes at equal count"),
         *_section("Pictures", list(card.get("pictures", []))),
     ]
     if not card.get("metrics"):
@@ -124,12 +106,33 @@ def _training(card: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _validation(record: Mapping[str, Any] | None) -> list[str]:
+    """What was compared with what, and what came out."""
+    if not record:
+        return []
+    training = record["training"]
+    return [
+        f"{record['generated']} {record['compared']}, drawn with seed {record['seed']}",
+        f"against {_volumes(record['against'])}: {record['size']} on each side",
+        f"memorization: {'not tested' if training is None else 'tested against ' + _volumes(training)}",
+        *record["verdicts"],
+    ]
+
+
+def _volumes(known: Mapping[str, Any]) -> str:
+    """A set of volumes: its file, and where they come from, as far as that is known."""
+    text = f"{known['volumes']} volumes of {known['source']}"
+    if "seed" not in known:
+        return text
+    return f"{text} (realizations {known['first']} to {known['last']} of seed {known['seed']}, made by {known['simulator']})"
+
+
 def _figures(title: str, figures: Mapping[str, Any], how: str) -> list[str]:
     """A table of figures; "floor" is what real volumes show against each other at equal count."""
     if not figures:
         return []
     rows = [
-        f"| {name} | {_short(f.get('value'))} | {_short(f.get('floor'))} |"
+        f"| {name} | {_short(f.get('value'))} | {_short(f.get('floor'))} | {f.get('target', '')} | {MET[f.get('met')]} |"
         for name, f in figures.items()
         if isinstance(f, Mapping)
     ]
@@ -138,8 +141,8 @@ def _figures(title: str, figures: Mapping[str, Any], how: str) -> list[str]:
         "",
         f"({how}; the floor is real against real)",
         "",
-        "| figure | value | floor |",
-        "|---|---|---|",
+        "| figure | value | floor | target | met |",
+        "|---|---|---|---|---|",
         *rows,
         "",
     ]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gempy_gan.learning import Domain
+    from gempy_gan.properties import Property
 
 SHOWN = 6  # boxes in a row
 COLUMNS = 4  # curves in a row
@@ -30,7 +31,7 @@ img { max-width: 100% } td, th { padding: 2px 12px 2px 0; text-align: left }"""
 def write_page(file: Path, title: str, found: Look, domain: Domain, records: Sequence[Mapping[str, Any]]) -> None:
     """Write the page; the one before stays until it is whole."""
     pictures = {
-        f"Samples of step {found.step} above real boxes": samples_figure(found, domain),
+        f"Samples of step {found.step} above real boxes": samples_figure(found.samples, found.real, domain.properties),
         "Over the steps": curves_figure(records),
     }
     parts = [f"<h2>{html.escape(name)}</h2><img alt='{html.escape(name)}' src='{_embedded(f)}'>" for name, f in pictures.items()]
@@ -45,22 +46,28 @@ def write_page(file: Path, title: str, found: Look, domain: Domain, records: Seq
     replace_file(file, (head + "".join(parts)).encode())
 
 
-def samples_figure(found: Look, domain: Domain) -> Figure:
-    """For each property, samples above real boxes: their middle layer, and below it the section along x, stretched upwards."""
+def samples_figure(
+    samples: NDArray[np.float32], real: NDArray[np.float32], properties: Sequence[Property], shown: int = SHOWN
+) -> Figure:
+    """For each property, samples (n, c, nx, ny, nz) above real boxes: their middle layer, and below it the section along x,
+    stretched upwards."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.8 * len(domain.properties)), layout="constrained")
-    for c, (prop, ax) in enumerate(
-        zip(domain.properties, figure.subplots(len(domain.properties), squeeze=False).flat, strict=True)
-    ):
-        mosaic, ticks = _mosaic(found.samples[:, c], found.real[:, c])
-        image = ax.imshow(
-            mosaic, cmap="viridis", vmin=found.real[:, c].min(), vmax=found.real[:, c].max(), interpolation="nearest"
-        )
+    figure = Figure(figsize=(11, (1 + 23 / shown) * len(properties)), layout="constrained")
+    for c, (prop, ax) in enumerate(zip(properties, figure.subplots(len(properties), squeeze=False).flat, strict=True)):
+        mosaic, ticks = _mosaic(samples[:, c], real[:, c], shown)
+        image = ax.imshow(mosaic, cmap="viridis", vmin=real[:, c].min(), vmax=real[:, c].max(), interpolation="nearest")
         figure.colorbar(image, ax=ax, shrink=0.5, label=prop.name.replace("_", " "))
         ax.set_yticks(ticks, labels=["samples", "real"], rotation=90, va="center")
         ax.set_xticks([])
     return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a picture."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=90)
+    return content.getvalue()
 
 
 def curves_figure(records: Sequence[Mapping[str, Any]]) -> Figure:
@@ -83,9 +90,9 @@ def curves_figure(records: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def _mosaic(samples: NDArray[np.float32], real: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float]]:
+def _mosaic(samples: NDArray[np.float32], real: NDArray[np.float32], shown: int) -> tuple[NDArray[np.float32], list[float]]:
     """Boxes (n, nx, ny, nz) side by side, samples above real ones, as one picture; and at which rows each of the two stands."""
-    count = min(SHOWN, len(samples), len(real))
+    count = min(shown, len(samples), len(real))
     stretch = max(1, round(samples.shape[2] / (3 * samples.shape[3])))
     bands = []
     for boxes in (samples[:count], real[:count]):
@@ -101,9 +108,7 @@ def _framed(picture: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _embedded(figure: Figure) -> str:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=90)
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(png(figure)).decode()}"
 
 
 def _row(name: str, figure: Mapping[str, Any]) -> str:
