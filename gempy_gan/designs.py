@@ -59,11 +59,22 @@ def random_design(labels: Sequence[Label], n: int, seed: int = 0, start: int = 0
 def with_ranges(labels: Sequence[Label], ranges: Ranges) -> tuple[Label, ...]:
     """The labels with the ranges they are drawn from; those fixed at one number keep their own.
 
-    Raises GempyGanError for an unknown label, or a range that it cannot have.
+    A position whose range has not 0 in its middle loses its `along`, for what is mirrored lies outside that range. Raises
+    GempyGanError for an unknown label, or a range that it cannot have.
     """
     _check_ranges(labels, ranges)
-    ends = {name: _ends(name, to) for name, to in ranges.items() if not _fixed(to)}
-    return tuple(replace(x, low=ends[x.name][0], high=ends[x.name][1]) if x.name in ends else x for x in labels)
+    return tuple(_ranged(x, *_ends(x.name, ranges[x.name])) if _is_range(ranges.get(x.name)) else x for x in labels)
+
+
+def mirrors_left(labels: Sequence[Label], ranges: Ranges, mirrors: str) -> str:
+    """The axes among `mirrors` along which a mirrored realization is as likely as the realization itself, with these ranges.
+
+    >>> offset = Label("offset", -0.2, 0.2, along="y")
+    >>> mirrors_left([offset], {"offset": (-0.1, 0.1)}, "xy"), mirrors_left([offset], {"offset": 0.1}, "xy")
+    ('xy', 'x')
+    """
+    ends = [(label.along, *_ends(label.name, ranges[label.name])) for label in labels if label.name in ranges]
+    return "".join(axis for axis in mirrors if all(low == -high for along, low, high in ends if along == axis))
 
 
 def out_of_range(labels: Sequence[Label], ranges: Ranges) -> tuple[str, ...]:
@@ -178,11 +189,19 @@ def _check_ranges(labels: Sequence[Label], ranges: Ranges) -> None:
         if name not in by_name:
             raise GempyGanError(f"There is no label {name!r} to draw. The labels: {', '.join(by_name) or 'none'}.")
         low, high = _ends(name, to)
-        replace(by_name[name], low=low, high=low + max(1.0, abs(low)) if _fixed(to) else high)  # raises where it cannot be
+        _ranged(by_name[name], low, low + max(1.0, abs(low)) if _fixed(to) else high)  # raises where it cannot be
 
 
 def _fixed(to: float | Sequence[float]) -> bool:
     return not isinstance(to, Sequence)
+
+
+def _is_range(to: float | Sequence[float] | None) -> bool:
+    return to is not None and not _fixed(to)
+
+
+def _ranged(label: Label, low: float, high: float) -> Label:
+    return replace(label, low=low, high=high, along=label.along if low == -high else "")
 
 
 def _ends(name: str, to: float | Sequence[float]) -> tuple[float, float]:

@@ -15,7 +15,17 @@ import numpy as np
 import pandas as pd
 
 from gempy_gan import progress
-from gempy_gan.designs import Coverage, Ranges, coverage, fixed_labels, out_of_range, random_design, sobol_design, with_ranges
+from gempy_gan.designs import (
+    Coverage,
+    Ranges,
+    coverage,
+    fixed_labels,
+    mirrors_left,
+    out_of_range,
+    random_design,
+    sobol_design,
+    with_ranges,
+)
 from gempy_gan.ensemble import Ensemble, plain
 from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import Grid
@@ -97,7 +107,7 @@ def _record(simulator: Simulator, n: int, seed: int, start: int, design: str, ra
         "labels": [label.to_dict() for label in with_ranges(simulator.labels, ranges)],
         "fixed": fixed_labels(ranges),
         "out_of_distribution": out_of_range(simulator.labels, ranges),
-        "mirrors": simulator.mirrors,
+        "mirrors": mirrors_left(simulator.labels, ranges, simulator.mirrors),
         "design": design,
         "seed": seed,
         "start": start,

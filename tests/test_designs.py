@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gempy_gan.designs import coverage, out_of_range, random_design, sobol_design, with_ranges
+from gempy_gan.designs import coverage, mirrors_left, out_of_range, random_design, sobol_design, with_ranges
 from gempy_gan.errors import GempyGanError
 from gempy_gan.labels import Label
 
@@ -56,6 +56,19 @@ def test_labels_leave_their_range_on_request_alone():
     assert out_of_range(LABELS, inside) == ()
     assert out_of_range(LABELS, outside) == ("width", "mobility", "position")
     assert with_ranges(LABELS, inside) == (Label("width", 150, 400, "m"), MOBILITY, POSITION)
+
+
+@pytest.mark.parametrize(
+    ("to", "along", "mirrors"), [((0.2, 0.3), "", "x"), ((-0.1, 0.1), "y", "xy"), (0.2, "y", "x"), (0.0, "y", "xy")]
+)
+def test_a_position_may_be_drawn_from_one_side_which_its_mirror_image_is_not(to, along, mirrors):
+    offset = Label("offset", -0.15, 0.15, along="y")
+    (found,) = with_ranges([offset], {"offset": to})
+    assert found.along == along
+    assert mirrors_left([offset, WIDTH], {"offset": to, "width": 200}, "xy") == mirrors
+    drawn = sobol_design([offset], 8, ranges={"offset": to})["offset"]
+    assert drawn.between(np.min(to), np.max(to)).all()
+    assert out_of_range([offset], {"offset": to}) == (("offset",) if np.max(to) > 0.15 else ())
 
 
 @pytest.mark.parametrize(

@@ -219,3 +219,21 @@ def test_impossible_labels_are_refused_by_name(labels):
 def test_seeds_are_whole_numbers_from_zero():
     with pytest.raises(GempyGanError, match="seed"):
         FluvialSimulator(TINY).simulate(-1)
+
+
+def test_a_training_set_may_lie_off_the_axis_and_is_then_not_mirrored(tmp_path):
+    from click.testing import CliRunner
+
+    from gempy_gan import read
+    from gempy_gan.cli import main
+
+    store = str(tmp_path / "off.zarr")
+    shape = "shape=[24,24,4]"
+    done = CliRunner().invoke(
+        main, ["sample", "fluvial-simulator", "-n", "2", "-o", store, "--set", shape, "--label", "offset=0.2..0.3"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "Out of distribution: offset" in done.output
+    made = read(store)
+    assert made.labels["offset"].between(0.2, 0.3).all()
+    assert made.provenance["mirrors"] == ""
