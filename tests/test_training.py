@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import signal
 
 import pytest
@@ -290,11 +291,14 @@ def test_card_and_page_tell_what_was_done(data, tmp_path):
     assert told["data"]["provenance"]["prior"]["class"] == "toy_simulator:ToySimulator"
     assert told["domain"]["labels"][0]["name"] == "width"
     assert told["figures"]["histogram"]["floor"] > 0
+    (record,) = told["curve"]
+    assert (record["boxes"], record["floors"]["histogram"]) == (240, told["figures"]["histogram"]["floor"])
     assert told["speed"]["conv3d_flop_per_s"] > 1e8
     assert 0 < told["speed"]["share_of_conv3d"] < 1
     assert told["hours"] > 0
     assert gg.load_prior(tmp_path / "prior.safetensors").card["steps"] == 30
     text = (tmp_path / "card.md").read_text()
+    assert re.search(rf"\| 240 \| {record['histogram'] / record['floors']['histogram']:.4g} \|", text)
     for part in (
         "24 volumes of the training set set.zarr",
         "30 steps of 8 boxes: 240 boxes seen",

@@ -56,6 +56,7 @@ def card_text(card: Mapping[str, Any]) -> str:
             "Labels", [f"{label['name']}: {label['low']:g} to {label['high']:g} {label['unit']}" for label in domain["labels"]]
         ),
         *_figures("Figures while training", card.get("figures", {}), f"{card.get('samples', 0)} samples, quick subset"),
+        *_curve(card.get("curve", [])),
         *_section("Validation", _validation(card.get("validation"))),
         *_figures("Figures of the validation", card.get("metrics", {}), "boxes at equal count"),
         *_section("Pictures", list(card.get("pictures", []))),
@@ -146,6 +147,27 @@ def _figures(title: str, figures: Mapping[str, Any], how: str) -> list[str]:
         *rows,
         "",
     ]
+
+
+def _curve(looks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A table of distances, as multiples of their floors, and of ratios, over boxes seen."""
+    if not looks:
+        return []
+    names = [name for name in looks[-1]["floors"] if name in looks[-1]]
+    rows = [[f"{record['boxes']}", *(_short(_over_floor(record, name)) for name in names)] for record in looks]
+    return [
+        "## Curve",
+        "",
+        "(quick figures over boxes seen; distances as multiples of their floor, the others as generated over real)",
+        "",
+        *(f"| {' | '.join(row)} |" for row in [["boxes", *names], ["---"] * (1 + len(names)), *rows]),
+        "",
+    ]
+
+
+def _over_floor(record: Mapping[str, Any], name: str) -> float | None:
+    value, floor = record.get(name), record["floors"].get(name)
+    return None if value is None or not floor else value / floor
 
 
 def _short(value: Any) -> str:

@@ -117,6 +117,7 @@ class Reporter:
             "losses": dict(t.losses.last),
             "samples": 0 if self.found is None else len(self.found.samples),
             "figures": {} if self.found is None else {k: dict(v) for k, v in self.found.figures.items()},
+            "curve": [record for record in self.folder.records() if "floors" in record],
             "metrics": {},
             "pictures": [] if self.found is None else ["page.html"],
         }
