@@ -115,8 +115,8 @@ def test_a_trained_prior_is_compared_in_the_boxes_it_learned(trained):
     assert f"Compared are {boxes}." in stdout
     assert stdout.endswith(f"{out / 'card.md'}\n")
     text = (out / "card.md").read_text()
-    assert f"- 6 {boxes}, drawn with seed 0" in text
-    assert "- memorization: tested against 24 volumes of set.zarr (realizations 0 to 23 of seed 0" in text
+    assert f"- compared: {boxes}\n" in text
+    assert "- memorization: tested with the 24 volumes of set.zarr (realizations 0 to 23 of seed 0" in text
     assert (out / "validation.png").stat().st_size > 1000
     alone = run(out / "prior.safetensors", *against, "--training", trained / "set.zarr")
     assert alone[1] == stdout.replace(f"{out / 'card.md'}\n", "")
@@ -128,6 +128,22 @@ def test_a_trained_prior_is_compared_in_the_boxes_it_learned(trained):
     code, _, stderr = run(out, "--against", trained / "set.zarr", "--only", "histogram")
     assert code == 1
     assert "shares 24 of its 24 realizations with the training set" in stderr
+
+
+def test_labels_are_answered(trained):
+    against = ("--against", trained / "held-out.zarr", "--only", "histogram", "-n", 6)
+    code, stdout, _ = run(trained / "out", *against, "--labels", 5, "--json", trained / "labels.json")
+    assert code == 0
+    assert "From the lowest to the highest width, in standard deviations of real volumes:" in stdout
+    found = json.loads((trained / "labels.json").read_text())["labels"]
+    assert list(found) == ["width", "wavelength", "amplitude"]
+    for label in found.values():
+        assert label["net_to_gross"]["prior"] > 0
+    assert found["width"]["net_to_gross"]["correlation"] > 0.5
+    code, _, stderr = run(
+        "learned-before", *against, "--labels", 5, "--set", "labels={width=20.0, wavelength=99.0, amplitude=9.0}"
+    )
+    assert (code, "Expected a trained prior, and real volumes with some of its labels" in stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +165,7 @@ def test_a_trained_prior_is_compared_in_the_boxes_it_learned(trained):
             2,
             "--card is for the folder of a training, and PRIOR is fresh.zarr",
         ),
+        (["fresh.zarr", "--against", "real.zarr", "--labels", "5"], 1, "learned no labels, and the real volumes have none"),
         (["p.safetensors", "--against", "real.zarr", "--card"], 2, "--card is for the folder of a training"),
     ],
 )

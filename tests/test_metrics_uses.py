@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from gempy_gan.errors import GempyGanError, GridError
 from gempy_gan.labels import Label
-from gempy_gan.metrics import descriptors, label_control, ring_error, similarity
+from gempy_gan.metrics import descriptors, label_control, label_response, ring_error, similarity
 from gempy_gan.metrics.similarity import classical_scaling
 
 # Rings around wells
@@ -121,6 +121,28 @@ def test_label_control_leaves_out_what_is_not_known():
     assert np.isnan(label_control(asked * 0, asked).loc["width", "slope"])
     with pytest.raises(GempyGanError, match="a column in common"):
         label_control(asked, asked.rename(columns={"width": "depth"}))
+
+
+def test_the_answer_to_a_label_stands_beside_that_of_real_volumes():
+    rng = np.random.default_rng(0)
+    label = Label("mobility", 4.0, 64.0, log=True)
+    values = np.exp(rng.uniform(np.log(4), np.log(64), 400))
+    real = pd.DataFrame({name: rng.standard_normal(400) for name in ("net_to_gross", "width", "sinuosity")})
+    real["width"] = 3 * label.to_scaled(values) + 0.5 * real["width"]
+    real.loc[:20, "width"] = np.nan  # volumes without bodies
+    low = pd.DataFrame({name: rng.standard_normal(50) for name in real})
+    high = low.assign(width=low.width + 3.0, net_to_gross=rng.standard_normal(50))
+    found = label_response(label, low, high, real, values)
+    spread = real["width"].std()
+    assert found.loc["width", "real"] == pytest.approx(6 / spread, rel=0.05)
+    assert found.loc["width", "prior"] == pytest.approx(3 / spread, rel=0.01)
+    assert found.loc["width", "correlation"] > 0.95
+    assert abs(found.loc["net_to_gross", "real"]) < 4 * found.loc["net_to_gross", "real_error"]
+    assert found.loc["net_to_gross", "real_error"] == pytest.approx(2 / np.sqrt(400 / 3), rel=0.1)
+    assert found.loc["sinuosity", ["prior", "prior_error"]].tolist() == [0, 0]  # the same random numbers at both ends
+    assert label_response(label, low * 0, high * np.nan, real, values)["prior"].isna().all()
+    with pytest.raises(GempyGanError, match="Expected as many at both ends"):
+        label_response(label, low[:2], high[:2], real, values)
 
 
 def test_descriptors_are_one_row_per_volume():

@@ -340,9 +340,8 @@ def test_a_validation_is_added_to_the_card_and_leaves_the_weights(validated, dat
     assert (folder / "prior.safetensors").read_bytes()[-weights:] == before[-weights:]
     text = (folder / "card.md").read_text()
     for part in (
-        "- 6 boxes of 12 x 12 x 4 cells, one cut at random from each volume of 16 x 16 x 4, drawn with seed 0",
-        "- against 12 volumes of held-out.zarr (realizations 0 to 11 of seed 7, made by toy_simulator:ToySimulator)",
-        ": 6 on each side",
+        "- compared: boxes of 12 x 12 x 4 cells, one cut at random from each volume of 16 x 16 x 4\n",
+        "- 6 samples (seed 0) against 12 of the 12 volumes of held-out.zarr (realizations 0 to 11 of seed 7, made by toy_sim",
         "- memorization: not tested",
         "| histogram |",
         "| <= 2.5 x floor |",

@@ -25,17 +25,30 @@ def gempy_gan_register_priors(register: Any) -> None:
 
 
 class ToyLearner(LearnedPrior, LatentPrior):
-    """m = decoder(z) between 0 and 1, with labels learned as a shift of the mean by the recipe alone."""
+    """m = decoder(z) between 0 and 1, to which labels that are fixed add some of their scaled values."""
 
-    def __init__(self, domain: Domain, networks: Mapping[str, nn.Module] | None, latents: int) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        networks: Mapping[str, nn.Module] | None,
+        latents: int,
+        labels: Mapping[str, float] | None = None,
+    ) -> None:
         self.domain, self.options = domain, {"latents": latents}
+        self.shift = 0.2 * sum(label for label in domain.scaled(labels or {}) if not math.isnan(label))
         self.properties, self.shape, self.cell_size = domain.properties, domain.shape, domain.cell_size
         self.latent_shape = (latents,)
         self.networks = {"decoder": (networks or _networks(domain, latents))["decoder"]}
 
     @classmethod
-    def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, latents: int = 4) -> ToyLearner:
-        return cls(domain, networks, latents)
+    def of(
+        cls,
+        domain: Domain,
+        networks: Mapping[str, nn.Module] | None = None,
+        latents: int = 4,
+        labels: Mapping[str, float] | None = None,
+    ) -> ToyLearner:
+        return cls(domain, networks, latents, labels)
 
     @classmethod
     def recipe(cls, domain: Domain, preset: str = "small", **options: Any) -> ToyRecipe:
@@ -43,7 +56,7 @@ class ToyLearner(LearnedPrior, LatentPrior):
 
     def decode(self, z: Tensor) -> Tensor:
         m: Tensor = self.networks["decoder"](z)
-        return m.reshape(len(z), len(self.properties), *self.shape).clamp(0, 1)
+        return (m.reshape(len(z), len(self.properties), *self.shape) + self.shift).clamp(0, 1)
 
     def state(self) -> Mapping[str, Any]:
         return dict(self.options)

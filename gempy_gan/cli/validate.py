@@ -11,7 +11,10 @@ from gempy_gan.cli.settings import with_settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pandas import DataFrame
+
     from gempy_gan.ensemble import Ensemble
+    from gempy_gan.grid import Grid
     from gempy_gan.learning import LearnedPrior
 
 
@@ -34,6 +37,13 @@ if TYPE_CHECKING:
     metavar="NX NY NZ",
     help="Compare boxes of so many cells, one cut at random from each volume. Default: what PRIOR makes.",
 )
+@click.option(
+    "--labels",
+    "at_ends",
+    type=click.IntRange(min=3),
+    metavar="N",
+    help="Trained prior: how volumes answer to its labels, from N at each end of each one's range.",
+)
 @click.option("--card", "with_card", is_flag=True, help="PRIOR is a training's folder: add figures and a picture to its card.")
 @click.option("--json", "report", metavar="FILE", help="Write the figures as JSON, too.")
 @with_settings
@@ -46,6 +56,7 @@ def command(
     families: tuple[str, ...],
     flips: str,
     shape: tuple[int, int, int] | None,
+    at_ends: int | None,
     with_card: bool,
     report: str | None,
     settings: tuple[tuple[str, Any], ...],
@@ -78,10 +89,15 @@ def command(
     with progress_bar():
         name = prior if folder is None else str(folder / "prior.safetensors")
         volumes = _volumes(name, real, images, shape, number, seed, dict(settings))
+        answers = {} if at_ends is None else _answers(name, real, volumes.grid, at_ends, seed, dict(settings))
         found = validate(volumes, real, images, seed, number, families or None, tuple(flips), box=shape)
     if report is not None:
-        Path(report).write_text(json.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
+        tables = {key: table.astype(object).where(table.notna(), None).to_dict("index") for key, table in answers.items()}
+        record = found.to_dict() | ({"labels": tables} if tables else {})
+        Path(report).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     click.echo(str(found))
+    for label, table in answers.items():
+        click.echo(f"\nFrom the lowest to the highest {label}, in standard deviations of real volumes:\n{table.round(2)}")
     if with_card and folder is not None:
         from gempy_gan.training.validated import add_validation
 
@@ -112,12 +128,11 @@ def _volumes(
     from gempy_gan.inversion import prior_for, sample
     from gempy_gan.metrics.comparison import check_comparable
     from gempy_gan.metrics.windows import box_grid
-    from gempy_gan.plugins import registry
     from gempy_gan.seeds import check_held_out
 
     if images is not None:
         check_held_out(real, images)
-    if any(name.endswith(suffix) for entry in registry().of("formats") for suffix in entry.suffixes):
+    if _holds_volumes(name):
         if settings:
             raise click.UsageError("--set goes to a prior, and an ensemble of volumes was given.")
         found = read_ensemble(name)
@@ -130,6 +145,12 @@ def _volumes(
     check_comparable(box, real, images)
     grid = box_grid(real.grid, box)
     return sample(prior_for(name, grid, **settings), grid, n, seed)
+
+
+def _holds_volumes(name: str) -> bool:
+    from gempy_gan.plugins import registry
+
+    return any(name.endswith(suffix) for entry in registry().of("formats") for suffix in entry.suffixes)
 
 
 def _learned(name: str, settings: dict[str, Any]) -> LearnedPrior | None:
@@ -153,3 +174,29 @@ def _box(learned: LearnedPrior | None, real: Ensemble) -> tuple[int, int, int]:
     if learned is None or any(b > w for b, w in zip(learned.domain.shape, whole, strict=True)):
         return whole
     return learned.domain.shape
+
+
+def _answers(name: str, real: Ensemble, grid: Grid, n: int, seed: int, settings: dict[str, Any]) -> dict[str, DataFrame]:
+    """`label_response` of each label that a trained prior learned and the real volumes have."""
+    from gempy_gan.errors import GempyGanError
+    from gempy_gan.inversion import prior_for, sample
+    from gempy_gan.metrics import Volumes, descriptors, label_response
+
+    learned = None if _holds_volumes(name) else _learned(name, settings)
+    labels = () if learned is None else learned.domain.labels
+    held = real.labels
+    shared = [label for label in labels if label.name in held and label.name not in settings.get("labels", {})]
+    if not shared:
+        raise GempyGanError(
+            f"{name} learned {', '.join(label.name for label in labels) or 'no labels'}, and the real volumes have "
+            f"{', '.join(map(str, held)) or 'none'}. Expected a trained prior, and real volumes with some of its labels."
+        )
+    true = descriptors(Volumes.of(real, None, seed, "real volumes", grid.resolution, timed=False))
+    found = {}
+    for label in shared:
+        ends = []
+        for value in (label.low, label.high):
+            given = {**settings, "labels": {**settings.get("labels", {}), label.name: value}}
+            ends.append(descriptors(sample(prior_for(name, grid, **given), grid, n, seed)))
+        found[label.name] = label_response(label, ends[0], ends[1], true, held[label.name])
+    return found

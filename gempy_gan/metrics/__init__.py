@@ -25,7 +25,7 @@ MS-SWD is blind to contrast by its definition, and the variogram to everything t
 """
 
 from gempy_gan.metrics.comparison import FAMILIES, validate
-from gempy_gan.metrics.control import label_control
+from gempy_gan.metrics.control import label_control, label_response
 from gempy_gan.metrics.descriptors import descriptors
 from gempy_gan.metrics.memorization import Memorization, memorization
 from gempy_gan.metrics.rings import ring_error
@@ -44,6 +44,7 @@ __all__ = [
     "Volumes",
     "descriptors",
     "label_control",
+    "label_response",
     "memorization",
     "ms_swd",
     "ring_error",

@@ -10,7 +10,7 @@ from gempy_gan.metrics.histograms import net_to_gross
 from gempy_gan.metrics.volumes import Source, Volumes
 
 
-def descriptors(source: Source) -> pd.DataFrame:
+def descriptors(source: Source | Volumes) -> pd.DataFrame:
     """Net-to-gross, mean coarse fraction, bodies, and their width (in cells) and sinuosity, one row per volume.
 
     `source` is as in `validate`; the columns are explained in `gempy_gan.metrics.bodies`.
@@ -18,7 +18,7 @@ def descriptors(source: Source) -> pd.DataFrame:
     >>> descriptors(np.zeros((2, 1, 8, 8, 4))).body_count.tolist()
     [0.0, 0.0]
     """
-    volumes = Volumes.of(source)
+    volumes = source if isinstance(source, Volumes) else Volumes.of(source)
     count, shape = counts(volumes.bodies), shapes(volumes.layer_bodies)
     columns = {
         "net_to_gross": net_to_gross(volumes),

@@ -113,16 +113,16 @@ def _validation(record: Mapping[str, Any] | None) -> list[str]:
         return []
     training = record["training"]
     return [
-        f"{record['generated']} {record['compared']}, drawn with seed {record['seed']}",
-        f"against {_volumes(record['against'])}: {record['size']} on each side",
-        f"memorization: {'not tested' if training is None else 'tested against ' + _volumes(training)}",
+        f"compared: {record['compared']}",
+        f"{record['generated']} samples (seed {record['seed']}) against {record['real']} of {_volumes(record['against'])}",
+        f"memorization: {'not tested' if training is None else 'tested with ' + _volumes(training)}",
         *record["verdicts"],
     ]
 
 
 def _volumes(known: Mapping[str, Any]) -> str:
     """A set of volumes: its file, and where they come from, as far as that is known."""
-    text = f"{known['volumes']} volumes of {known['source']}"
+    text = f"the {known['volumes']} volumes of {known['source']}"
     if "seed" not in known:
         return text
     return f"{text} (realizations {known['first']} to {known['last']} of seed {known['seed']}, made by {known['simulator']})"
