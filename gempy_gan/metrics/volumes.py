@@ -178,10 +178,18 @@ def _of_ensemble(ensemble: Any, index: NDArray[np.int64], timed: bool) -> tuple[
         raise GempyGanError("The ensemble has inactive cells. Expected whole boxes, as priors make them.")
     if np.ptp(ensemble.weights) > 1e-9:
         raise GempyGanError("The ensemble is weighted. Expected equally likely realizations: resample them first.")
-    one_after_the_other = index[-1] - index[0] == len(index) - 1  # read several times as fast as any others
-    part = ensemble.dataset.isel(realization=slice(index[0], index[-1] + 1) if one_after_the_other else index)
     timed = timed and TIME in (p.name for p in ensemble.properties)
-    return part[fraction_of(ensemble)].values.astype(np.float32), part[TIME].values.astype(np.float32) if timed else None
+    fraction = _stretches(ensemble.dataset[fraction_of(ensemble)], index)
+    return fraction, _stretches(ensemble.dataset[TIME], index) if timed else None
+
+
+def _stretches(values: Any, index: NDArray[np.int64]) -> Array:
+    """The realizations at these positions. Those that follow one another are read at once: a list of positions takes a store
+    several times the time and the memory."""
+    found = np.empty((len(index), *values.shape[1:]), np.float32)
+    for part in np.split(np.arange(len(index)), np.flatnonzero(np.diff(index) != 1) + 1):
+        found[part[0] : part[-1] + 1] = values.isel(realization=slice(index[part[0]], index[part[-1]] + 1)).values
+    return found
 
 
 def fraction_of(ensemble: Ensemble) -> str:
