@@ -115,11 +115,15 @@ def cut_off(x, y, spacing, width, reach, shortening):
     while i < n:
         found, j = -1, n - 1
         while j > i + LOOP:
-            across = np.hypot(x[j] - x[i], y[j] - y[i])
-            if across < NECK * width or (across < reach * width and (j - i) * spacing > shortening * across):
+            across, way = np.hypot(x[j] - x[i], y[j] - y[i]), (j - i) * spacing
+            if across < NECK * width or (across < reach * width and way > shortening * across):
                 found = j
                 break
-            j -= max(1, int((across - reach * width) / spacing))  # nodes cannot be nearer than that
+            # from node to node j the way across shrinks by `spacing` at most, and the way around by `spacing`:
+            # so far `across` may shrink before there can be a neck, or a chute
+            no_neck = across - NECK * width
+            no_chute = max(across - reach * width, (shortening * across - way) / max(shortening - 1, 1e-9))
+            j -= max(1, int(min(no_neck, no_chute) / spacing))
         if found < 0:
             i += 1
         else:

@@ -4,7 +4,8 @@ Each cell keeps the thickness, the mean coarse fraction and the mean deposition 
 the top and laid on top, and deposition goes on in the order of time. So whatever a cell holds was laid down before
 anything in the cell above it, and mean times never decrease upwards; the updates below keep this exact in floating point.
 
-All functions are in one module because numba's cache on disk does not notice when a function of another module changes.
+All functions are in one module because numba's cache on disk does not notice when a function of another module changes
+(`river.py`, which needs several, tells it).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MUD = 0.05  # coarse fraction of the finest deposits
 FACIES = {FLOODPLAIN: "floodplain", LEVEE: "levee", SPLAY: "splay", LAG: "channel lag", BAR: "point bar", PLUG: "plug"}
 THICKNESS, COARSE, TIME = range(3)  # what a cell holds
 
-FAR = 1e9  # metres: farther than one width from the river
+FAR = 1e9  # metres: farther from the river than was looked for
 SKEW = 0.35  # how much deeper a bend is at its outer bank, and shallower at its inner bank
 MARGIN = 1.3  # half-widths from the centreline, up to which a point bar is completed at the inner bank
 BAR_TOP = 0.12  # channel depths below the banks that a complete point bar reaches
@@ -61,7 +62,8 @@ def new_columns(
     dx, dy, dz = cell_size
     count = int(np.ceil(height / dz)) + 1
     filled = np.clip(base - np.arange(count) * dz, 0, dz)
-    cells = np.zeros((*shape, count, 3))
+    # a layer lies together in memory, because the surfaces of neighbouring columns are mostly in the same layer
+    cells = np.zeros((count, *shape, 3)).transpose(1, 2, 0, 3)
     cells[..., THICKNESS], cells[..., COARSE] = filled, MUD
     parts = np.zeros((*shape, count, len(FACIES) if facies else 0))
     if facies:
@@ -122,7 +124,7 @@ class River(NamedTuple):
 
 class Near(NamedTuple):
     """Where each column (nx, ny) lies: distance to the centreline in metres, side (1 left, -1 right) and curvature of the
-    river there, per width. The first `listed[0]` of `columns` (as i * ny + j) are within about one width; others are at FAR.
+    river there, per width. The first `listed[0]` of `columns` (i, j) are near the river; the distance of all others is FAR.
     """
 
     distance: NDArray[np.float64]
@@ -134,24 +136,24 @@ class Near(NamedTuple):
 
 def new_near(shape: tuple[int, int]) -> Near:
     """No column is near a river."""
-    distance, columns = np.full(shape, FAR), np.zeros(shape[0] * shape[1], dtype=np.int64)
+    distance, columns = np.full(shape, FAR), np.zeros((shape[0] * shape[1], 2), dtype=np.int64)
     return Near(distance, np.zeros(shape), np.zeros(shape), columns, np.zeros(1, dtype=np.int64))
 
 
 @njit(cache=True)
-def locate(x, y, bends, width, columns, near):
-    """Fill `near` for the columns within one width of the centreline."""
+def locate(x, y, bends, reach, columns, near):
+    """Fill `near` for the columns within `reach` (metres) of the centreline, and for some that are a little farther."""
     nx, ny = near.distance.shape
     for k in range(near.listed[0]):
-        near.distance[near.columns[k] // ny, near.columns[k] % ny] = FAR
+        near.distance[near.columns[k, 0], near.columns[k, 1]] = FAR
     count = 0
     for i in range(x.size - 1):
         ex, ey = x[i + 1] - x[i], y[i + 1] - y[i]
         squared = ex * ex + ey * ey + 1e-12
-        a0 = max(int((min(x[i], x[i + 1]) - width) / columns.dx), 0)
-        a1 = min(int((max(x[i], x[i + 1]) + width) / columns.dx) + 1, nx)
-        b0 = max(int((min(y[i], y[i + 1]) - width) / columns.dy), 0)
-        b1 = min(int((max(y[i], y[i + 1]) + width) / columns.dy) + 1, ny)
+        a0 = max(int((min(x[i], x[i + 1]) - reach) / columns.dx), 0)
+        a1 = min(int((max(x[i], x[i + 1]) + reach) / columns.dx) + 1, nx)
+        b0 = max(int((min(y[i], y[i + 1]) - reach) / columns.dy), 0)
+        b1 = min(int((max(y[i], y[i + 1]) + reach) / columns.dy) + 1, ny)
         for a in range(a0, a1):
             px = (a + 0.5) * columns.dx - x[i]
             for b in range(b0, b1):
@@ -160,14 +162,14 @@ def locate(x, y, bends, width, columns, near):
                 d = (px - t * ex) ** 2 + (py - t * ey) ** 2
                 if d < near.distance[a, b]:
                     if near.distance[a, b] == FAR:
-                        near.columns[count] = a * ny + b
+                        near.columns[count] = a, b
                         count += 1
                     near.distance[a, b] = d
                     near.side[a, b] = 1.0 if ex * py - ey * px > 0 else -1.0
                     near.bend[a, b] = bends[i] + t * (bends[i + 1] - bends[i])
     near.listed[0] = count
     for k in range(count):
-        a, b = near.columns[k] // ny, near.columns[k] % ny
+        a, b = near.columns[k, 0], near.columns[k, 1]
         near.distance[a, b] = np.sqrt(near.distance[a, b])
 
 
@@ -197,10 +199,9 @@ def flow(columns, near, river, bank, energy, time):
 
     The section is a parabola whose deepest point is shifted towards the outer bank of a bend.
     """
-    ny = columns.surface.shape[1]
     floor, ceiling = bank - river.depth, bank - BAR_TOP * river.depth
     for k in range(near.listed[0]):
-        i, j = near.columns[k] // ny, near.columns[k] % ny
+        i, j = near.columns[k, 0], near.columns[k, 1]
         across = near.distance[i, j] / (0.5 * river.width)
         bend = near.bend[i, j]
         outer = -near.side[i, j] * np.sign(bend)

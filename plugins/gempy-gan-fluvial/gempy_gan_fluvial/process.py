@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gempy_gan_fluvial import centreline, deposition
+from gempy_gan_fluvial import deposition, river
 from gempy_gan_fluvial.avulsion import Course, Courses
 from gempy_gan_fluvial.measures import bends_of
 from gempy_gan_fluvial.series import draw_series
@@ -89,6 +89,8 @@ class Run:
         self.near = deposition.new_near((nx, ny))
         grain = labels["coarsest"], labels["finest"], labels["levee"]
         self.river = deposition.River(self.width, depth, *grain, labels["overbank_lambda"], labels["flood_height"])
+        hardness = 1 - labels["plug_erodibility"]
+        self.migration = river.Migration(self.plan.rate, self.courses.decay, *self.courses.chute, hardness)
 
     def run(self) -> None:
         """Take every step, then fill what is left open."""
@@ -99,17 +101,20 @@ class Run:
         drift = rng.standard_normal(steps) * DRIFT * self.width * min(3 * self.plan.rate, 1)
         pause, look = max(1, int(steps / (FLOODS * self.plan.rises))), max(1, steps // LOOKS)
         self.course = self.courses.regional(self.columns.surface, FIRST)
-        for step in range(steps):
-            if avulses[step]:
+        every = np.arange(steps)
+        halts = (every % pause == 0) | splays | (every % look == 0) | np.append(avulses[1:], True)  # after these steps
+        first = 0
+        for step in np.flatnonzero(halts).tolist():
+            if avulses[first]:
                 self.avulse()
-            self.move(step, float(drift[step]))
-            self.deposit(step)
+            self.march(first, step + 1, drift)
             if step % pause == 0:
                 self.flood(step, pause)
             if splays[step]:
                 self.splay(step)
             if step % look == 0:
                 self.tally.bends.append(bends_of(self.course.x, self.course.y, self.width))
+            first = step + 1
         deposition.fill(self.columns, self.plan.top, 1.0)
 
     def avulse(self) -> None:
@@ -120,26 +125,14 @@ class Run:
         else:
             self.course = self.courses.regional(self.columns.surface)
 
-    def move(self, step: int, drift: float) -> None:
-        """Migrate, slower into banks of plug mud, and cut loops off."""
-        x, y, spacing = self.course
-        y[0] += drift
-        plugs = deposition.bank_plugs(x, y, self.columns, self.river, self.series.bank[step])
-        rate, hardness = self.plan.rate * self.series.discharge[step], plugs * (1 - self.labels["plug_erodibility"])
-        *course, moved, cut = centreline.advance(
-            x, y, spacing, self.width, rate, self.courses.decay, *self.courses.chute, hardness
-        )
-        self.course = Course(*course)
+    def march(self, first: int, last: int, drift: Array) -> None:
+        """Migrate, slower into banks of plug mud, cut loops off, erode and accrete, from step `first` to before `last`."""
+        x, y, spacing, self.bends, self.tally.migrated, cut = river.march(
+            *self.course, first, last, self.plan.steps, drift, self.series, self.migration,
+            self.columns, self.near, self.river, self.tally.migrated,
+        )  # fmt: skip
+        self.course = Course(x, y, spacing)
         self.tally.cutoffs += cut
-        self.tally.migrated += moved
-
-    def deposit(self, step: int) -> None:
-        """Erode and accrete in the channel."""
-        x, y, _ = self.course
-        self.bends = centreline.curvature(x, y) * self.width
-        deposition.locate(x, y, self.bends, self.width, self.columns, self.near)
-        bank, energy = self.series.bank[step], self.series.energy[step]
-        deposition.flow(self.columns, self.near, self.river, bank, energy, step / self.plan.steps)
 
     def flood(self, step: int, pause: int) -> None:
         """Deposit overbank what the last `pause` steps have left."""

@@ -99,7 +99,7 @@ class FluvialSimulator(Simulator):
         channels = [run.columns.cells[..., kept, COARSE], (time - time.min()) / (span if span > 0 else 1.0)]
         if self.facies:
             channels.append(run.columns.facies[..., kept, :].argmax(axis=-1))
-        return np.stack(channels).astype(np.float32)
+        return np.stack(channels).astype(np.float32, order="C")
 
     def _measure(self, run: Run, coarse: NDArray[Any]) -> dict[str, float]:
         sinuosity, wavelength = mean_bends(run.tally.bends)

@@ -1,6 +1,19 @@
 import numpy as np
 import pytest
-from gempy_gan_fluvial.centreline import GAMMA, NECK, OMEGA, SPACING, advance, curvature, cut_off, grow, memory, migrate, resample
+from gempy_gan_fluvial.centreline import (
+    GAMMA,
+    LOOP,
+    NECK,
+    OMEGA,
+    SPACING,
+    advance,
+    curvature,
+    cut_off,
+    grow,
+    memory,
+    migrate,
+    resample,
+)
 from gempy_gan_fluvial.measures import bends_of, inflections
 
 WIDTH = 200.0
@@ -96,6 +109,31 @@ def test_a_chute_cuts_off_what_shortens_the_way_enough(reach, shortening, cuts):
     new_x, _, cut = cut_off(x, y, spacing, WIDTH, reach, shortening)
     assert (cut > 0) == cuts
     assert (new_x.size < x.size) == cuts
+
+
+def first_pair(x, y, spacing, reach, shortening):
+    """The nodes between which the river is cut off first, by looking at all pairs."""
+    for i in range(x.size):
+        for j in range(x.size - 1, i + LOOP, -1):
+            across = np.hypot(x[j] - x[i], y[j] - y[i])
+            if across < NECK * WIDTH or (across < reach * WIDTH and (j - i) * spacing > shortening * across):
+                return i, j
+    return None
+
+
+@pytest.mark.parametrize("shortening", [0.8, 1.0, 1.1, 2.0, 5.0, 1e9])
+def test_no_cutoff_is_jumped_over(shortening):
+    rng = np.random.default_rng(3)
+    for amplitude in np.linspace(0.2, 2.3, 30):  # sine-generated curves, from gentle bends to necks
+        angle = amplitude * np.sin(np.arange(150) / 5 + rng.random()) + rng.normal(0, 0.1, 150)
+        x, y, spacing = resample(np.cumsum(np.cos(angle)) * 110, np.cumsum(np.sin(angle)) * 110, SPACING * WIDTH)
+        expected = first_pair(x, y, spacing, 8.0, shortening)
+        kept, _, cut = cut_off(x, y, spacing, WIDTH, 8.0, shortening)
+        assert (cut > 0) == (expected is not None)
+        if expected:
+            i, j = expected
+            assert (kept[: i + 2] == [*x[: i + 1], x[j]]).all()
+    assert expected
 
 
 def test_growing_makes_a_course_more_sinuous_until_chutes_stop_it():

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gempy_gan_fluvial import river
 from gempy_gan_fluvial.deposition import BAR, FLOODPLAIN, LAG, PLUG
 from gempy_gan_fluvial.labels import LABELS, OUT_OF_DISTRIBUTION
 from gempy_gan_fluvial.simulator import MEASURED, VERSION, FluvialSimulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.registry import CPUDispatcher
 
 from gempy_gan import GempyGanError, get_prior
 from gempy_gan.testing import check_prior
@@ -86,6 +88,15 @@ print(hashlib.sha256(values.tobytes() + repr(labels).encode()).hexdigest())
 """
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert other.stdout.strip() == digest(3) != digest(4)
+
+
+def test_a_run_is_compiled_anew_when_any_module_changes_that_it_is_compiled_from():
+    function = river.march.py_func
+    (sources,) = (cell.cell_contents for cell in function.__closure__)  # what numba's cache on disk looks at
+    called = [function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__]
+    modules = {*(f.py_func.__module__ for f in called if isinstance(f, CPUDispatcher))}
+    assert modules == {module.__name__ for module in river.SOURCES}
+    assert sources == hashlib.sha256(b"".join(Path(m.__file__).read_bytes() for m in river.SOURCES)).hexdigest()
 
 
 def test_facies_change_nothing_else():
