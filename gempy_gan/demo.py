@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from gempy_gan.grid import Grid
     from gempy_gan.workflow import Result
 
-EXTENT = (0.0, 2400.0, 0.0, 2400.0, -1140.0, -1000.0)  # metres
-RESOLUTION = (40, 40, 20)
+EXTENT = (0.0, 2400.0, 0.0, 2400.0, -1040.0, -1008.0)  # metres
+RESOLUTION = (48, 48, 16)
+SEAL, BASE, RELIEF = -1009.0, -1037.0, 3.0  # metres: depths of the horizons at the crest, and how far they fall off
 WELLS = {  # heads on the map, metres; the last one is deviated
     "D-1": (425.0, 525.0),
     "D-2": (1275.0, 375.0),
@@ -34,10 +35,11 @@ WELLS = {  # heads on the map, metres; the last one is deviated
     "D-8": (1275.0, 1725.0),
 }
 HELD_OUT = ("D-5", "D-7")
-DEVIATED, INCLINATION, AZIMUTH = "D-8", 35.0, 60.0  # below the kick-off, degrees
-KB, LOG_STEP, LOG_NOISE = 25.0, 0.5, 0.02
-FREQUENCY, VELOCITY, SAMPLING, NOISE = 45.0, 2800.0, 0.004, 0.25  # Hz, m/s, s, share of the signal's RMS
+DEVIATED, INCLINATION, AZIMUTH = "D-8", 75.0, 60.0  # below the kick-off, degrees
+KB, LOG_STEP, LOG_NOISE = 25.0, 0.25, 0.02
+FREQUENCY, VELOCITY, SAMPLING, NOISE = 60.0, 2800.0, 0.002, 0.25  # Hz, m/s, s, share of the signal's RMS
 ROCK = {"kind": "two end members", "coarse": [2650.0, 2150.0], "fine": [2950.0, 2350.0], "mixing": "wyllie"}
+TRUTH_SEED = 700_000  # no seed of a training set is near
 TRUTH_CELLS = 2000  # cells drawn at random to compare the ensemble with the truth
 
 
@@ -72,7 +74,7 @@ def run_demo(out: str | os.PathLike[str], n: int = 20, seed: int = 0, overwrite:
     """Make a reservoir, measure it, write LAS, SEG-Y and a study file into the folder `out`, and run that study.
 
     Raises GempyGanError when the folder holds anything, except that `overwrite` replaces an earlier demo, and PluginError when
-    the plugin that draws the truth (gempy-gan-boolean) is not installed.
+    the plugin that simulates the truth and brings the prior (gempy-gan-fluvial) is not installed.
     """
     from gempy_gan.study import load_study
     from gempy_gan.workflow import run
@@ -114,13 +116,13 @@ def _structural_model(path: Path) -> Grid:
 
     def horizon(name: str, depth: float, colour: str) -> Any:
         x, y = (c.ravel() for c in np.meshgrid(np.linspace(0, 2400, 5), np.linspace(0, 2400, 5)))
-        z = depth - 30 * (((x - 1200) / 1200) ** 2 + ((y - 1200) / 1200) ** 2) / 2
+        z = depth - RELIEF * (((x - 1200) / 1200) ** 2 + ((y - 1200) / 1200) ** 2) / 2
         points = gp.data.SurfacePointsTable.from_arrays(x, y, z, names=name)
         centre, flat, up = np.array([1200.0]), np.array([0.0]), np.array([1.0])
         tilt = gp.data.OrientationsTable.from_arrays(centre, centre, np.array([depth]), flat, flat, up, names=name)
         return gp.data.StructuralElement(name=name, color=colour, surface_points=points, orientations=tilt)
 
-    elements = [horizon("Seal", -1010.0, "#999999"), horizon("Reservoir", -1100.0, "#e69f00")]
+    elements = [horizon("Seal", SEAL, "#999999"), horizon("Reservoir", BASE, "#e69f00")]
     group = gp.data.StructuralGroup("Strata", elements, gp.data.StackRelationType.ERODE)
     frame = gp.data.StructuralFrame(structural_groups=[group], color_gen=gp.data.ColorsGenerator())
     with contextlib.redirect_stdout(io.StringIO()):  # GemPy prints
@@ -130,19 +132,19 @@ def _structural_model(path: Path) -> Grid:
 
 
 def _truth(grid: Grid, seed: int) -> NDArray[np.float64]:
-    """The coarse fraction (nx, ny, nz) that the inversion is to find: channels of the boolean plugin."""
-    import torch
+    """The coarse fraction (nx, ny, nz) that the inversion is to find: deposits of a river, simulated.
 
-    from gempy_gan.inversion import prior_for
+    The simulator's cells are 1 m high, those of the demo 2 m: its rivers are twice as deep as those that the prior learned from.
+    """
+    from gempy_gan.plugins import get_prior
 
-    options = {"properties": ["coarse_fraction"], "net_to_gross": 0.35, "width": 300.0, "depth": 16.0, "azimuth_spread": 15.0}
     try:
-        prior = prior_for("boolean", grid, **options)
+        simulator: Any = get_prior("fluvial-simulator", shape=grid.resolution)
     except PluginError as error:
         raise PluginError(
-            f"The demo's truth is drawn by a plugin: {error} Install it: pip install plugins/gempy-gan-boolean"
+            f"The demo's truth is simulated by a plugin: {error} Install it: pip install plugins/gempy-gan-fluvial"
         ) from None
-    return np.asarray(prior.sample(1, torch.Generator().manual_seed(seed))[0, 0], dtype=np.float64)
+    return np.asarray(simulator.simulate(TRUTH_SEED + seed)[0][0], dtype=np.float64)
 
 
 def _write_wells(folder: Path, grid: Grid, truth: NDArray[np.float64], seed: int) -> None:
@@ -203,6 +205,7 @@ def _forward_options() -> dict[str, Any]:
 def _study(n: int, seed: int, noise: float) -> str:
     """The study file of the demo: what a user would write by hand."""
     forward = _forward_options()
+    cells = [(b - a) / n for a, b, n in zip(EXTENT[::2], EXTENT[1::2], RESOLUTION, strict=True)]
     return f"""# A study: from files to an ensemble. Repeat it, or change it, with: gempy-gan run study.toml --out FOLDER
 n = {n}
 seed = {seed}
@@ -228,22 +231,20 @@ std = {noise:.6g}
 
 [seismic.forward]
 name = "convolution"
+property = "coarse_fraction"
 wavelet = {{ kind = "ricker", frequency = {FREQUENCY} }}
 rock = {{ kind = "two end members", coarse = {ROCK["coarse"]}, fine = {ROCK["fine"]}, mixing = "wyllie" }}
 velocity = {VELOCITY}
 tie = {forward["tie"]}     # height (m) and two-way time (s) that belong together
 
-[prior]
-name = "gaussian"
-property = "coarse_fraction"
-covariance = "exponential"
-ranges = [500.0, 350.0, 24.0]
-mean = "wells"             # those of the conditioning wells
-std = "wells"
+[prior]                    # learned from simulated rivers
+name = "fluvial-diffusion"
+rescaled_to = {cells}      # metres: the geology is stretched from cells of 50 x 50 x 1 m
 
-[strategy]                 # randomized maximum likelihood
-name = "latent"
-tolerance = 0.1            # how far from its minimum a realization may end, in posterior standard deviations
+[strategy]                 # the denoiser knows the wells, and is guided to the seismic
+name = "guided"
+steps = 24
+spread = 0.6               # more than the prior's own 0.3: the data count for more against a network that is still learning
 
 [output]
 folder = "out"

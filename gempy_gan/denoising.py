@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gempy_gan.prior import DiffusionPrior
 
 SIGMA_MIN = 0.002  # of the largest spread of a property between 0 and 1: below the noise of any log
+REACH = 1.0  # standard deviations that a guess may leave what is known of a cell; at all noise levels alike, it gets twice as far
 RHO = 7.0  # Karras et al. (2022), equation 5: how much denser the levels lie at small noise
 
 
@@ -37,6 +38,25 @@ def heun(denoise: Callable[[Tensor, float], Tensor], x: Tensor, levels: Tensor) 
             ahead = x + (following - sigma) * slope
         x = ahead
     return x
+
+
+def within(
+    expected: Tensor, x: Tensor, sigma: Tensor | float, mask: Tensor, values: Tensor, std: Tensor, reach: float = REACH
+) -> Tensor:
+    """`expected` clean realizations, with each known cell led back to within `reach` standard deviations of what is known of it.
+
+    `values` are known to within `std` where `mask` says so; all broadcast against x, which is noisy at sigma. A noisy cell and
+    a value with an error are two measurements; together they are one, with their precisions added. The true expectation can
+    hardly lie far from that, and where a network's guess does, the network errs. Where std is zero, the value stands.
+    """
+    import torch
+
+    least = 1e-6
+    precision = sigma**-2 + std.clamp(min=least) ** -2
+    both = (x * sigma**-2 + values * std.clamp(min=least) ** -2) / precision
+    most = reach * precision.rsqrt()
+    led = both + most * torch.tanh((expected - both) / most)
+    return torch.where(mask, torch.where(std > least, led, values), expected)
 
 
 def draw(

@@ -5,13 +5,21 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
-from gempy_gan.denoising import draw, heun, noise_levels
+from gempy_gan.denoising import REACH, draw, heun, noise_levels, within
 from gempy_gan.errors import GempyGanError
 from gempy_gan.labels import Label
 from gempy_gan.learning import Domain
 from gempy_gan.networks.plane_unet import PlaneUNet
-from gempy_gan.priors.diffusion import DiffusionRecipe, LearnedDiffusion, random_condition, trusted
+from gempy_gan.priors.diffusion import (
+    SPREAD,
+    DiffusionRecipe,
+    LearnedDiffusion,
+    _pyramid,
+    random_condition,
+    trusted,
+)
 from gempy_gan.priors.mixture import MixturePrior
 from gempy_gan.priors.well_masks import MOST, random_wells
 from gempy_gan.properties import Property
@@ -78,10 +86,14 @@ def test_drawing_under_a_condition_follows_it():
     assert not (draws[:, 1] < 0.2).any()
 
 
+def pyramid(planes):
+    return [functional.avg_pool2d(planes, 2**level) for level in range(len(WIDTHS))]
+
+
 def test_the_unet_takes_any_size_it_can_halve():
     net = PlaneUNet(6, 3, WIDTHS, blocks=2, labels=2)
     for size in ((8, 8), (4, 20)):
-        assert net(torch.randn(2, 6, *size), torch.zeros(2), torch.zeros(2, 2)).shape == (2, 3, *size)
+        assert net(pyramid(torch.randn(2, 6, *size)), torch.zeros(2), torch.zeros(2, 2)).shape == (2, 3, *size)
     with pytest.raises(GempyGanError, match="multiples of 4"):
         LearnedDiffusion.of(Domain(DOMAIN.properties, (8, 9, 4), (50.0, 50.0, 1.0)), widths=WIDTHS)
 
@@ -94,10 +106,26 @@ def test_every_weight_learns():
     assert not still
 
 
+def test_every_level_hears_of_a_well_as_loudly_as_its_own_cells():
+    trust, values = torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)
+    trust[..., 2, 5], values[..., 2, 5], values[..., 7, 7] = 1.0, 0.8, -1.0  # nobody trusts the last one
+    for level, planes in enumerate(_pyramid(torch.zeros(1, 1, 8, 8), trust, values, torch.ones(1), 4)):
+        place = (0, slice(1, None), 2 >> level, 5 >> level)
+        assert planes[place].tolist() == pytest.approx([1.0, 0.8])
+        assert planes[0, 1].sum() == 1
+
+
+def test_every_level_sees_noisy_planes_at_a_spread_of_one():
+    sigma, clean = torch.tensor([30.0]), SPREAD * torch.randn(1, 1, 1, 1).expand(1, 16, 64, 64)
+    x = clean + sigma * torch.randn(1, 16, 64, 64)
+    for planes in _pyramid(x, torch.zeros_like(x), torch.zeros_like(x), sigma, 3):
+        assert float(planes[:, :16].std()) == pytest.approx(1, abs=0.1)
+
+
 def test_an_unknown_label_is_not_a_zero():
     net = untrained().networks["unet"]
     x, noise = torch.randn(1, 96, 4, 6), torch.zeros(1)
-    outs = [net(x, noise, torch.tensor([[value, 0.5]])) for value in (torch.nan, 0.0, 1.0)]
+    outs = [net(pyramid(x), noise, torch.tensor([[value, 0.5]])) for value in (torch.nan, 0.0, 1.0)]
     assert all((a - b).abs().max() > 1e-4 for a, b in ((outs[0], outs[1]), (outs[1], outs[2]), (outs[0], outs[2])))
 
 
@@ -106,8 +134,10 @@ def test_labels_are_given_in_their_own_units():
     assert torch.allclose(prior._asked, torch.tensor([[1.0, 0.0]]), atol=1e-6)
     assert torch.isnan(untrained(labels={"width": 300.0})._asked[0, 1])
     assert (prior.sample(1, torch.Generator().manual_seed(0)) != untrained().sample(1, torch.Generator().manual_seed(0))).any()
-    with pytest.raises(GempyGanError, match=r"no label 'depth'. It has: width, mobility"):
+    with pytest.raises(GempyGanError, match=r"no label 'depth'. Expected one of: width, mobility"):
         untrained(labels={"depth": 3.0})
+    with pytest.raises(GempyGanError, match=r"'width' is 301.0. Expected 100.0 to 300.0 m, which was learned from"):
+        untrained(labels={"width": 301.0})
 
 
 def test_unknown_options_and_presets_are_named():
@@ -160,6 +190,28 @@ def test_cells_known_exactly_are_exact_and_others_free():
     assert not torch.allclose(free[:, 0, 3, 4], torch.tensor(0.25))
 
 
+def test_a_guess_stays_within_what_is_known_of_a_cell():
+    # Noise 0.3 and an error of 0.1 make one measurement: 0.9 parts of the value, 0.1 of the noisy box.
+    x, values = torch.tensor([0.4, 0.4, 0.4, 0.4]), torch.tensor([0.0, 0.0, 0.0, 0.7])
+    mask, errors = torch.tensor([True, True, False, True]), torch.tensor([0.1, 0.1, 0.1, 0.0])
+    led = within(torch.tensor([0.06, 5.0, 5.0, 5.0]), x, 0.3, mask, values, errors)
+    std = (1 / 0.1**2 + 1 / 0.3**2) ** -0.5
+    assert float(led[0]) == pytest.approx(0.06, abs=0.2 * std)  # a plausible guess is left alone
+    assert float(led[1]) == pytest.approx(0.04 + REACH * std, abs=1e-4)
+    assert led[2:].tolist() == pytest.approx([5.0, 0.7])  # nothing is known, all is known
+
+
+def test_realizations_keep_to_wells_within_their_errors():
+    # This network never learned anything and leads away from the wells at every noise level.
+    prior, mask = untrained(), torch.zeros(2, *SHAPE, dtype=torch.bool)
+    mask[0, 3, 4] = True
+    values, std = torch.full((2, *SHAPE), 0.25), torch.full((2, *SHAPE), 0.05)
+    drawn = draw(prior, 8, torch.Generator().manual_seed(0), (mask, values, std))
+    free = draw(prior, 8, torch.Generator().manual_seed(0))
+    led, left = (float(((d[:, 0, 3, 4] - 0.25) / 0.05).square().mean()) for d in (drawn, free))
+    assert led < 9 < 16 < left
+
+
 def test_the_denoiser_can_be_differentiated():
     prior = untrained()
     x = torch.randn(1, 2, *SHAPE, requires_grad=True)
@@ -181,7 +233,8 @@ def test_it_learns_what_a_well_implies_elsewhere():
     # Every box has one value throughout: a well tells all of it.
     domain = Domain((Property("coarse_fraction"),), (8, 8, 2), (50.0, 50.0, 1.0))
     recipe = DiffusionRecipe(domain, (16, 16), batch=32, warm_up=20, noise_mean=1.5, noise_spread=2.0)
-    for k in range(400):
+    for k in range(600):
+        recipe.rate = 1e-3 if k < 400 else 1e-4  # at the end the steps grow small, in place of an average of the weights
         boxes = torch.rand(32, 1, 1, 1, 1).expand(32, 1, *domain.shape).contiguous()
         recipe.step(boxes, torch.zeros(32, 0), k)
     prior = recipe.prior(recipe.networks)
@@ -199,7 +252,8 @@ def test_it_learns_what_a_well_implies_elsewhere():
 def test_a_network_that_knows_nothing_guesses_the_middle_and_an_even_rise():
     # The last layer starts at zero: fraction 1/2, time rising as height does, whatever it is shown.
     prior = LearnedDiffusion.of(DOMAIN, widths=WIDTHS)
-    torch.nn.init.zeros_(prior.networks["unet"].leave[-1].bias)
+    for layer in (prior.networks["unet"].leave[0][-1], prior.networks["unet"].leave[1]):
+        torch.nn.init.zeros_(layer.bias)
     found = prior.denoise(torch.randn(2, 2, *SHAPE), 1.0)
     assert torch.allclose(found[:, 0], torch.tensor(0.5))
     assert torch.allclose(found[:, 1], torch.tensor([0.25, 0.5, 0.75, 1.0]).expand(2, 8, 12, 4), atol=1e-5)

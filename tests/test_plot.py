@@ -184,6 +184,10 @@ def test_logs_show_data_median_and_range(porosity, wells):
     assert ax.get_xlabel() == "porosity (%)"
 
 
+def test_wells_side_by_side_all_show_their_whole_way(porosity, wells):
+    assert [ax.get_ylim() for ax in plot.log_comparison(porosity, wells).axes] == [(-1640, -1600)] * 3  # C-3 has two layers
+
+
 def test_facies_logs_stack_to_one(facies, facies_wells):
     ax = plot.log_comparison(facies, facies_wells, well="A-1").axes[0]
     shares = [[bar.get_width() for bar in bars] for bars in ax.containers if len(bars) and bars[0].get_x() >= 0]

@@ -18,7 +18,7 @@ def made(tmp_path_factory):
     """The demo, on a coarser grid."""
     folder = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "RESOLUTION", (12, 12, 10))
+        patch.setattr(demo, "RESOLUTION", (16, 16, 16))
         return demo.run_demo(folder, n=3, seed=1)
 
 
@@ -73,16 +73,15 @@ def test_the_study_that_the_demo_wrote_repeats_it(made, tmp_path):
 def test_prior_statistics_come_from_the_conditioning_wells(made):
     study = load_study(made.folder / "study.toml")
     known, _ = constrain(study)
-    prior = prior_of(study, known)
+    gaussian = {"name": "gaussian", "property": "coarse_fraction"}
+    prior = prior_of(_changed(study, prior=gaussian | {"mean": "wells", "std": "wells"}), known)
     values = known.hard[0].values
     assert prior.state()["mean"] == pytest.approx(values.mean())
     assert prior.state()["std"] == pytest.approx(values.std())
-    scored = prior_of(_changed(study, prior={"name": "gaussian", "property": "coarse_fraction", "quantiles": "wells"}), known)
+    scored = prior_of(_changed(study, prior=gaussian | {"quantiles": "wells"}), known)
     assert scored.state()["quantiles"][0] == pytest.approx(values.min())
     assert scored.state()["quantiles"][-1] == pytest.approx(values.max())
-    layered = prior_of(
-        _changed(study, prior={"name": "gaussian", "property": "coarse_fraction", "mean": "layers", "std": "wells"}), known
-    )
+    layered = prior_of(_changed(study, prior=gaussian | {"mean": "layers", "std": "wells"}), known)
     assert len(layered.state()["mean"]) == known.grid.resolution[2]
     assert layered.state()["std"] == pytest.approx(values.std())
     with pytest.raises(GempyGanError, match="statistics of 'porosity' from the wells, and they constrain: coarse_fraction"):

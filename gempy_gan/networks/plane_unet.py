@@ -20,11 +20,13 @@ HEADS = 4  # of the attention on the coarsest plane
 
 
 class PlaneUNet(nn.Module):
-    """(n, inputs, nx, ny) planes and an embedding of noise level and labels to (n, outputs, nx, ny).
+    """Pyramids of planes and an embedding of noise level and labels to (n, outputs, nx, ny).
 
-    `widths` are the channels of each level, finest first; nx and ny must be divisible by 2 ** (levels - 1). `blocks` residual
-    blocks stand on each level on the way down and as many on the way up; the coarsest plane has self-attention between them
-    (Ho et al. 2020; Karras et al. 2022). `labels` is the number of labels; a missing one is told apart from a zero.
+    `widths` are the channels of each level, finest first. `blocks` residual blocks stand on each level on the way down and as
+    many on the way up; the coarsest plane has self-attention between them (Ho et al. 2020; Karras et al. 2022). Each level also
+    sees the planes themselves at its own scale, and says by itself what it can of the result, as the generators of Karras et
+    al. (2020, figure 7) do: what a whole box shares need not find its way through the finer levels first. `labels` is the
+    number of labels; a missing one is told apart from a zero.
     """
 
     def __init__(self, inputs: int, outputs: int, widths: Sequence[int], blocks: int = 1, labels: int = 0) -> None:
@@ -32,36 +34,38 @@ class PlaneUNet(nn.Module):
         size = 4 * widths[0]
         self.embed_noise = nn.Sequential(nn.Linear(2 * FREQUENCIES, size), nn.SiLU(), nn.Linear(size, size))
         self.embed_labels = nn.Linear(2 * labels, size, bias=False) if labels else None
-        self.enter = nn.Conv2d(inputs, widths[0], 1)
+        self.enter = nn.ModuleList(nn.Conv2d(inputs, width, 1) for width in widths)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(widths):
             before = widths[max(level - 1, 0)]
             self.down.append(nn.ModuleList(Block(before if k == 0 else width, width, size) for k in range(blocks)))
             self.up.append(nn.ModuleList(Block(2 * width if k == 0 else width, width, size) for k in range(blocks)))
+        self.levels = len(widths)
         self.widen = nn.ModuleList(nn.Conv2d(wide, narrow, 1) for narrow, wide in pairwise(widths))
         self.middle = Attention(widths[-1])
-        self.leave = nn.Sequential(ChannelNorm(widths[0]), nn.SiLU(), nn.Conv2d(widths[0], outputs, 3, padding=1))
-        nn.init.zeros_(self.leave[-1].weight)  # type: ignore[arg-type]
+        finest = nn.Sequential(ChannelNorm(widths[0]), nn.SiLU(), _silent(nn.Conv2d(widths[0], outputs, 3, padding=1)))
+        self.leave = nn.ModuleList([finest, *(_silent(nn.Conv2d(width, outputs, 1)) for width in widths[1:])])
 
-    def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Planes x (n, inputs, nx, ny), `noise` (n,) about 0 in logarithm, `labels` (n, k) in [-1, 1] with NaN where unknown."""
+    def forward(self, pyramid: Sequence[Tensor], noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Planes (n, inputs, nx, ny), the same at half the size and so on, one for each level; `noise` (n,) about 0 in logarithm;
+        `labels` (n, k) in [-1, 1] with NaN where unknown."""
         e = self.embed_noise(fourier(noise))
         if self.embed_labels is not None and labels is not None:
             known = torch.isfinite(labels)
             e = e + self.embed_labels(torch.cat([labels.nan_to_num(0.0), known.to(labels.dtype)], dim=1))
         e = functional.silu(e)
-        x = self.enter(x)
-        passed = []
+        x, passed = self.enter[0](pyramid[0]), []
         for level, stage in enumerate(_stages(self.down)):
-            x = functional.avg_pool2d(x, 2) if level else x
-            x = _through(stage, x, e)
+            x = _through(stage, functional.avg_pool2d(x, 2) if level else x, e)
+            x = x + self.enter[level](pyramid[level]) if level else x
             passed.append(x)
         x = self.middle(x)
-        for level in reversed(range(len(self.up))):
+        out = torch.zeros((), dtype=x.dtype, device=x.device)
+        for level in reversed(range(self.levels)):
             x = _through(_stages(self.up)[level], torch.cat([x, passed[level]], dim=1), e)
+            out = out + self.leave[level](x)
             if level:
-                x = functional.interpolate(self.widen[level - 1](x), scale_factor=2.0, mode="nearest")
-        out: Tensor = self.leave(x)
+                x, out = _doubled(self.widen[level - 1](x)), _doubled(out)
         return out
 
 
@@ -73,9 +77,8 @@ class Block(nn.Module):
         self.norm = ChannelNorm(inputs)
         self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.modulate = nn.Linear(embedding, 2 * outputs)
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.second = _silent(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
         """Planes (n, inputs, nx, ny) and the embedding (n, embedding) to (n, outputs, nx, ny)."""
@@ -110,8 +113,7 @@ class Attention(nn.Module):
         super().__init__()
         self.norm = ChannelNorm(width)
         self.query_key_value = nn.Conv2d(width, 3 * width, 1)
-        self.out = nn.Conv2d(width, width, 1)
-        nn.init.zeros_(self.out.weight)
+        self.out = _silent(nn.Conv2d(width, width, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Planes (n, width, nx, ny) to the same."""
@@ -120,6 +122,17 @@ class Attention(nn.Module):
         found = functional.scaled_dot_product_attention(parts[:, 0], parts[:, 1], parts[:, 2])
         mixed: Tensor = self.out(found.transpose(2, 3).reshape(n, width, nx, ny))
         return x + mixed
+
+
+def _silent(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer, saying nothing until it has learned something."""
+    nn.init.zeros_(layer.weight)
+    return layer
+
+
+def _doubled(x: Tensor) -> Tensor:
+    """Planes (n, width, nx, ny) at twice the resolution."""
+    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 def _stages(levels: nn.ModuleList) -> list[Iterable[nn.Module]]:

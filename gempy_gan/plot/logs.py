@@ -58,9 +58,11 @@ def log_comparison(
 def draw_logs(figure: Figure | SubFigure, ensemble: Ensemble, wells: Sequence[WellCells]) -> None:
     """Wells side by side, with one scale and one legend."""
     panels = figure.subplots(1, len(wells), squeeze=False, sharey=True)[0]
+    reach = []
     for ax, well in zip(panels, wells, strict=True):
         draw_log(ax, ensemble, well)
-    panels[0].set_ylabel("height (m)")
+        reach.append(ax.get_ylim())
+    panels[0].set(ylabel="height (m)", ylim=(min(low for low, _ in reach), max(high for _, high in reach)))
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False)
 

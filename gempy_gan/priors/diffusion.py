@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gempy_gan.denoising import draw
+from gempy_gan.denoising import draw, within
 from gempy_gan.errors import GempyGanError
 from gempy_gan.learning import Domain, LearnedPrior, Recipe, known
 from gempy_gan.networks.channels import Channels
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SPREAD = 0.6  # standard deviation of a fraction scaled to [-1, 1]: sigma_data of Karras et al. (2022)
 SIGMA_MAX = 100.0  # in [-1, 1]; box-wide contrasts survive much noise, because thousands of cells repeat them
 FINE = 0.1  # noise in [-1, 1] below which errors count no more than at it: finer than this, nobody looks
+TRUST = 20  # a known value is trusted by half when its standard deviation is 1 / TRUST of the full range
 PATCH = 2  # columns by columns that share a place of the network's finest plane
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"widths": (64, 128, 192), "blocks": 1},
@@ -54,7 +55,7 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
         self.properties, self.shape, self.cell_size = domain.properties, domain.shape, domain.cell_size
         self.channels = Channels(domain.properties, domain.shape[2])
         self.labels, self.steps = dict(labels or {}), steps
-        self._asked = _scaled_labels(domain, self.labels)
+        self._asked = torch.tensor([domain.scaled(self.labels)], dtype=torch.float32)
         self.sigma_max, self.centre, self.spread = SIGMA_MAX / 2, 0.5, SPREAD / 2
 
     @classmethod
@@ -159,14 +160,31 @@ def denoise(
     boxes, and noise it cannot (Li & He 2025). The mean of deposits in order is in order, so `channels` may impose it here.
 
     `known` is (trust, values): trust is 1 in cells that are known exactly, lower where they are known within an error, 0
-    elsewhere. The expectation in a cell that is known exactly is its value, whatever the network says.
+    elsewhere. The expectation in a cell that is known exactly is its value, whatever the network says; in others it stays
+    `within` what the value and the noisy box allow.
     """
     trust, values = known if known is not None else (torch.zeros_like(x), torch.zeros_like(x))
-    total = (sigma**2 + SPREAD**2).sqrt()
-    planes = torch.cat([_fold(x / _each(total)), _fold(trust), _fold(trust * values)], dim=1)
-    planes = planes.contiguous(memory_format=torch.channels_last)
-    expected = channels.encode(channels.decode(_unfold(unet(planes, sigma.log() / 4, labels), x.shape[-1])))
-    return torch.where(trust >= 1, values, expected)
+    pyramid = _pyramid(_fold(x), _fold(trust), _fold(values), sigma, unet.levels)  # type: ignore[arg-type]
+    expected = channels.encode(channels.decode(_unfold(unet(pyramid, sigma.log() / 4, labels), x.shape[-1])))
+    std = 2 * (1 / trust.clamp(min=1e-6) - 1) / TRUST
+    return expected if known is None else within(expected, x, _each(sigma), trust > 0, values, std)
+
+
+def _pyramid(x: Tensor, trust: Tensor, values: Tensor, sigma: Tensor, levels: int) -> list[Tensor]:
+    """What the network sees on each level: the noisy planes, scaled to a spread of one, the trust, and the trusted values.
+
+    Means over 2^k x 2^k places carry 4^k times less variance of noise: scaled for that, they show at once what lies deep under
+    the noise of single cells. A mean of values counts the trusted ones alone, so that a well is as loud in it as in its cell.
+    """
+    found = []
+    for level in range(levels):
+        if level:
+            x, total, trust = (functional.avg_pool2d(planes, 2) for planes in (x, trust * values, trust))
+            values = total / trust.clamp(min=1e-6)
+        shown = x * (sigma**2 / 4**level + SPREAD**2).rsqrt()[:, None, None, None]
+        most = (trust * 4**level).clamp(max=1.0)
+        found.append(torch.cat([shown, most, most * values], dim=1).contiguous(memory_format=torch.channels_last))
+    return found
 
 
 def random_condition(clean: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,7 +205,7 @@ def random_condition(clean: Tensor) -> tuple[Tensor, Tensor]:
 
 def trusted(std: Tensor) -> Tensor:
     """How a network is told the standard deviation of a known value in [0, 1]: 1 for none, 1/2 for 0.05."""
-    return 1 / (1 + 20 * std)
+    return 1 / (1 + TRUST * std)
 
 
 def _condition(condition: Any, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -196,16 +214,6 @@ def _condition(condition: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     std = rest[0].to(x) if rest else torch.zeros_like(values, dtype=x.dtype)
     trust = torch.where(mask.bool(), trusted(std), 0.0).to(x)
     return trust.expand(x.shape), torch.where(mask.bool(), 2 * values.to(x) - 1, 0.0).expand(x.shape)
-
-
-def _scaled_labels(domain: Domain, given: Mapping[str, float]) -> Tensor:
-    """Labels (1, k) scaled to [-1, 1], NaN for those left open. Raises GempyGanError for a label that the domain has not."""
-    names = [label.name for label in domain.labels]
-    unknown = given.keys() - set(names)
-    if unknown:
-        raise GempyGanError(f"The prior has no label {min(unknown)!r}. It has: {', '.join(names) or 'none'}.")
-    scaled = [float(label.to_scaled(given[label.name])) if label.name in given else torch.nan for label in domain.labels]
-    return torch.tensor([scaled], dtype=torch.float32)
 
 
 def _unet(domain: Domain, widths: Sequence[int], blocks: int) -> PlaneUNet:

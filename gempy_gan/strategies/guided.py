@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import follow
+from gempy_gan.denoising import follow, within
 from gempy_gan.errors import GempyGanError
 from gempy_gan.prior import DiffusionPrior
 from gempy_gan.strategies.gauss_newton import solve
@@ -32,7 +32,7 @@ class Guided(Strategy):
     pseudo-inverse guidance (Song et al. 2023, equation 7) with J the denoiser's Jacobian, A that of the whitened forward
     operator at m(x), linearized anew at every level, and r^2 = sigma^2 s^2 / (sigma^2 + s^2) the variance that the noise leaves
     to a cell of prior spread s. `spread` replaces the prior's own s. A prior whose denoiser takes no condition is guided to
-    the hard data too.
+    the hard data too; with one that does, no other data may pull a cell farther from its hard data than their errors allow.
     """
 
     requires = DiffusionPrior
@@ -76,7 +76,8 @@ class _Guide:
             clean = self.prior.denoise(x, sigma, self.condition)
             pull = self._towards_data(clean.detach(), sigma)
             (move,) = torch.autograd.grad(clean, x, pull)
-        return (clean + sigma**2 * move).detach()
+        moved, x = (clean + sigma**2 * move).detach(), x.detach()
+        return within(moved, x, sigma, *self.condition) if self.condition else moved
 
     def _towards_data(self, clean: Tensor, sigma: float) -> Tensor:
         """A' (r^2 A A' + I)^-1 (d - F(m)) / std at m = clean."""

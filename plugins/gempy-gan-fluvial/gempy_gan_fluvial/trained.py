@@ -18,11 +18,15 @@ def fluvial_diffusion(size: str = "small", member: int = 0, shape: Sequence[int]
     `member` tells independently trained networks of one size apart. `shape` asks for another number of columns; `options` are
     those of `gempy_gan.load_prior`. Raises GempyGanError naming what there is, where such a prior does not come with this plugin.
     """
-    files = installed("fluvial-diffusion")
-    if (size, member) not in files:
-        there = ", ".join(f"size {size!r}, member {member}" for size, member in files)
-        raise GempyGanError(f"No fluvial-diffusion of size {size!r}, member {member} comes with this plugin. There are: {there}.")
-    return load_prior(files[size, member], shape, **options)
+    return _load("fluvial-diffusion", size, member, shape, options)
+
+
+def fluvial_gan(size: str = "tiny", member: int = 0, shape: Sequence[int] | None = None, **options: Any) -> LearnedPrior:
+    """A generative adversarial network of fluvial deposits, for "tiny" boxes; arguments as `fluvial_diffusion`.
+
+    It makes boxes of the size that it learned from alone: raises GempyGanError for another `shape`.
+    """
+    return _load("fluvial-gan", size, member, shape, options)
 
 
 def installed(name: str) -> dict[tuple[str, int], Path]:
@@ -32,3 +36,11 @@ def installed(name: str) -> dict[tuple[str, int], Path]:
         size, _, member = file.stem.removeprefix(f"{name}-").partition("-")
         found[size, int(member or 0)] = file
     return found
+
+
+def _load(name: str, size: str, member: int, shape: Sequence[int] | None, options: dict[str, Any]) -> LearnedPrior:
+    files = installed(name)
+    if (size, member) not in files:
+        there = ", ".join(f"size {size!r}, member {member}" for size, member in files)
+        raise GempyGanError(f"No {name} of size {size!r}, member {member} comes with this plugin. There are: {there}.")
+    return load_prior(files[size, member], shape, **options)

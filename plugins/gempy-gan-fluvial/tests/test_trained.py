@@ -6,17 +6,22 @@ from gempy_gan_fluvial.trained import installed
 
 import gempy_gan as gg
 
-FILES = installed("fluvial-diffusion")
+MEMBERS = {("tiny", 0), ("tiny", 1), ("tiny", 2)}  # trained independently
+NAMES = {"fluvial-diffusion": {*MEMBERS, ("small", 0)}, "fluvial-gan": MEMBERS}
+FILES = [(name, *key, file) for name in NAMES for key, file in installed(name).items()]
 
 
-def test_both_sizes_are_there_and_small_enough_to_ship():
-    assert {("tiny", 0), ("small", 0)} <= FILES.keys()
-    assert max(file.stat().st_size for file in FILES.values()) <= 15e6
+@pytest.mark.parametrize("name", NAMES)
+def test_all_members_are_there_and_small_enough_to_ship(name):
+    found = installed(name)
+    assert found.keys() == NAMES[name]
+    assert max(file.stat().st_size for file in found.values()) <= 15e6
+    assert len({file.read_bytes() for file in found.values()}) == len(found)
 
 
-@pytest.mark.parametrize(("size", "member"), FILES)
-def test_a_trained_prior_draws_deposits(size, member):
-    prior = gg.get_prior("fluvial-diffusion", size=size, member=member, steps=6)
+@pytest.mark.parametrize(("name", "size", "member", "file"), FILES)
+def test_a_trained_prior_draws_deposits(name, size, member, file):
+    prior = gg.get_prior(name, size=size, member=member)
     draws = prior.sample(2, torch.Generator().manual_seed(0))
     assert draws.shape == (2, 2, *prior.shape)
     assert (torch.diff(draws[:, 1], dim=-1) >= 0).all()  # superposition
@@ -40,19 +45,27 @@ def test_it_knows_what_a_well_says_of_its_neighbours():
     assert near > 2 * abs(far)
 
 
+def test_a_gan_makes_boxes_of_one_size():
+    with pytest.raises(gg.GempyGanError, match="Leave shape and options as they were trained"):
+        gg.get_prior("fluvial-gan", shape=(48, 24, 8))
+
+
 def test_any_number_of_columns_and_other_cells():
     prior = gg.get_prior("fluvial-diffusion", size="tiny", shape=(48, 24, 8), rescaled_to=(25.0, 25.0, 0.5), steps=2)
     assert prior.sample(1, torch.Generator().manual_seed(0)).shape == (1, 2, 48, 24, 8)
     assert prior.cell_size == (25.0, 25.0, 0.5)
 
 
-def test_what_was_not_trained_is_named():
-    with pytest.raises(gg.GempyGanError, match=r"of size .huge., member 0 .* There are: size .small., member 0"):
-        gg.get_prior("fluvial-diffusion", size="huge")
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_not_trained_is_named(name):
+    with pytest.raises(gg.GempyGanError, match=rf"No {name} of size .huge., member 0 .* There are: size "):
+        gg.get_prior(name, size="huge")
 
 
-def test_the_card_says_what_it_learned_from():
-    for file in FILES.values():
-        card = gg.load_prior(file).card
-        assert card["data"]
-        assert card["domain"]["properties"][0]["name"] == "coarse_fraction"
+@pytest.mark.parametrize(("name", "size", "member", "file"), FILES)
+def test_the_card_says_what_it_learned_from_and_how_it_compares(name, size, member, file):
+    card = gg.load_prior(file).card
+    assert card["data"]["volumes"] >= 256
+    assert card["domain"]["properties"][0]["name"] == "coarse_fraction"
+    assert card["metrics"]["variogram"]["floor"] > 0
+    assert card["metrics"]["memorization"]["value"] >= 0.05
