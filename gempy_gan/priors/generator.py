@@ -60,7 +60,8 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
         generator = self.networks["generator"].eval()
         weight = next(generator.parameters())
         z = z.to(weight)
-        return self.channels.decode(self.raw(z[:, : self.noise], self.labels_of(z[:, self.noise :])))
+        decoded = self.channels.decode(self.raw(z[:, : self.noise], self.labels_of(z[:, self.noise :])))
+        return decoded.clamp(max=1.0)  # a sum of steps may end after the last moment, which is 1
 
     def labels_of(self, latents: Tensor) -> Tensor:
         """All labels (n, k) scaled to [-1, 1], from the latents (n, open) of those left open."""
