@@ -126,12 +126,24 @@ class DiffusionPrior(Prior):
 
 
 class TunablePrior(LatentPrior):
-    """A latent prior whose decoder can be tuned; tuning works on a copy."""
+    """A latent prior whose decoder can be tuned, on a copy, and that can judge realizations.
+
+    `faithful` judges as the published scripts of Rongier & Peeters (2025) do: networks in training mode, which changes what
+    they remember of their batches, and each level of features made from the scaled features of the level before.
+    """
+
+    @abstractmethod
+    def decode(self, z: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
+        """As in LatentPrior; `weights` are taken in place of `parameters()`, differentiably."""
 
     @abstractmethod
     def parameters(self) -> Sequence[Tensor]:
         """The decoder's trainable tensors."""
 
     @abstractmethod
-    def features(self, m: Tensor) -> Sequence[Tensor]:
-        """Perceptual features of realizations (n, c, nx, ny, nz), one tensor per level."""
+    def features(self, m: Tensor, faithful: bool = False) -> Sequence[Tensor]:
+        """Perceptual features of realizations (n, c, nx, ny, nz), one tensor (n, features, ...) per level."""
+
+    @abstractmethod
+    def realism(self, m: Tensor, faithful: bool = False) -> Tensor:
+        """Log odds (n,) that realizations (n, c, nx, ny, nz) are real rather than generated, differentiably."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -55,12 +55,12 @@ class ResNetDiscriminator(nn.Module):
             fit: Tensor = (self.embed(labels) * total).sum(dim=1)
             return logits + fit
 
-    def features(self, boxes: Tensor) -> list[Tensor]:
-        """What each block sees, (n, width, ...), finest first."""
+    def features(self, boxes: Tensor, passed: Callable[[Tensor], Tensor] = nn.Identity()) -> list[Tensor]:  # noqa: B008
+        """What each block sees, (n, width, ...), finest first; what it passes on goes through `passed`."""
         x = self.enter(boxes)
         found = []
         for block in self.blocks:
-            x = block(x)
+            x = passed(block(x))
             found.append(x)
         return found
 
@@ -114,11 +114,11 @@ class PlainDiscriminator(nn.Module):
         logits: Tensor = self.judge(self.features(boxes)[-1])
         return logits.float().flatten()
 
-    def features(self, boxes: Tensor) -> list[Tensor]:
-        """What each layer sees, finest first."""
+    def features(self, boxes: Tensor, passed: Callable[[Tensor], Tensor] = nn.Identity()) -> list[Tensor]:  # noqa: B008
+        """What each layer sees, finest first; what it passes on goes through `passed`."""
         found: list[Tensor] = []
         for layer in self.layers:
-            found.append(layer(found[-1] if found else boxes))
+            found.append(passed(layer(found[-1] if found else boxes)))
         return found
 
 

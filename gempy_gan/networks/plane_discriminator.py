@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -43,12 +43,12 @@ class PlaneDiscriminator(nn.Module):
             fit: Tensor = (self.embed(labels) * pooled).sum(dim=1) / math.sqrt(pooled.shape[1])
             return logits + fit
 
-    def features(self, boxes: Tensor) -> list[Tensor]:
-        """What each level sees, (n, width, nx, ny), finest first."""
+    def features(self, boxes: Tensor, passed: Callable[[Tensor], Tensor] = nn.Identity()) -> list[Tensor]:  # noqa: B008
+        """What each level sees, (n, width, nx, ny), finest first; what it passes on goes through `passed`."""
         x = fold(boxes).contiguous(memory_format=torch.channels_last)
-        found = [functional.leaky_relu(self.enter(x), SLOPE)]
+        found = [passed(functional.leaky_relu(self.enter(x), SLOPE))]
         for level in self.levels:
-            found.append(level(found[-1]))
+            found.append(passed(level(found[-1])))
         return found
 
 

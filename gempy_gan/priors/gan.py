@@ -114,10 +114,9 @@ class GanPrior(GeneratorPrior):
             settings |= change
         return AdversarialRecipe(domain, cls, {**settings, **known(options, [*NETWORK, *RULES, "ablation"], "GAN")})
 
-    def raw(self, noise: Tensor, labels: Tensor) -> Tensor:
+    def raw(self, noise: Tensor, labels: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
         """The generator's raw output."""
-        out: Tensor = self.networks["generator"](noise, labels)
-        return out
+        return self.generate((noise, labels), weights)
 
 
 def _networks(domain: Domain, plan: Mapping[str, Any]) -> dict[str, nn.Module]:

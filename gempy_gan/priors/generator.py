@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -52,22 +52,32 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
         self.latent_shape = (self.noise + len(self._open),)
 
     @abstractmethod
-    def raw(self, noise: Tensor, labels: Tensor) -> Tensor:
-        """The generator's raw output of `noise` (n, noise) and labels (n, k) in [-1, 1], in the mode that it is in."""
+    def raw(self, noise: Tensor, labels: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
+        """The generator's raw output of `noise` (n, noise) and labels (n, k) in [-1, 1], in the mode that it is in.
 
-    def decode(self, z: Tensor) -> Tensor:
+        `weights` are taken in place of its own; `generate` does that.
+        """
+
+    def generate(self, inputs: tuple[Any, ...], weights: Sequence[Tensor] | None = None) -> Tensor:
+        """The generator's output of its inputs, with its own weights or the given ones, in the order of `parameters()`."""
+        generator = self.networks["generator"]
+        if weights is None:
+            out: Tensor = generator(*inputs)
+            return out
+        names = [name for name, _ in generator.named_parameters()]
+        return cast("Tensor", torch.func.functional_call(generator, dict(zip(names, weights, strict=True)), inputs))
+
+    def decode(self, z: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
         """Latents (n, latents) to realizations (n, c, nx, ny, nz); batch statistics are the remembered ones."""
         generator = self.networks["generator"].eval()
-        weight = next(generator.parameters())
-        z = z.to(weight)
-        decoded = self.channels.decode(self.raw(z[:, : self.noise], self.labels_of(z[:, self.noise :])))
+        z = z.to(next(generator.parameters()))
+        decoded = self.channels.decode(self.raw(z[:, : self.noise], self.labels_of(z[:, self.noise :]), weights))
         return decoded.clamp(max=1.0)  # a sum of steps may end after the last moment, which is 1
 
     def labels_of(self, latents: Tensor) -> Tensor:
         """All labels (n, k) scaled to [-1, 1], from the latents (n, open) of those left open."""
-        labels = self._asked.to(latents).expand(len(latents), -1).clone()
-        labels[:, self._open] = torch.erf(latents / math.sqrt(2))
-        return labels
+        asked = self._asked.to(latents).expand(len(latents), -1)
+        return asked.index_copy(1, torch.tensor(self._open, dtype=torch.long), torch.erf(latents / math.sqrt(2)))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Decode n standard normal latents, a few at once."""
@@ -80,21 +90,35 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
         """The generator's weights."""
         return list(self.networks["generator"].parameters())
 
-    def features(self, m: Tensor) -> Sequence[Tensor]:
+    def features(self, m: Tensor, faithful: bool = False) -> Sequence[Tensor]:
         """What each level of the discriminator sees, scaled to unit length at each place (LPIPS: Zhang et al. 2018).
 
         Raises GempyGanError where the discriminator was not kept.
         """
+        discriminator: Any = self._discriminator(faithful)
+        if faithful:
+            return list(discriminator.features(self.channels.encode(m), _unit_length))
+        return [_unit_length(level) for level in discriminator.features(self.channels.encode(m))]
+
+    def realism(self, m: Tensor, faithful: bool = False) -> Tensor:
+        """The discriminator's logits (n,), whatever the labels; raises as `features` does."""
+        logits: Tensor = self._discriminator(faithful)(self.channels.encode(m))
+        return logits
+
+    def _discriminator(self, training: bool) -> nn.Module:
         if "discriminator" not in self.networks:
             raise GempyGanError(
                 "This prior was kept without its discriminator, which compares realizations. Train with keep_discriminator=true."
             )
-        found = self.networks["discriminator"].eval().features(self.channels.encode(m))  # type: ignore[operator]
-        return [level / (level.square().sum(dim=1, keepdim=True) + 1e-10).sqrt() for level in found]
+        return self.networks["discriminator"].train(training)
 
     def state(self) -> Mapping[str, Any]:
         """The labels that are fixed; the file says the rest."""
         return {"labels": self.labels}
+
+
+def _unit_length(level: Tensor) -> Tensor:
+    return level / (level.square().sum(dim=1, keepdim=True) + 1e-10).sqrt()
 
 
 def kept(networks: Mapping[str, nn.Module], options: Mapping[str, Any]) -> Mapping[str, nn.Module]:

@@ -80,12 +80,11 @@ class StyleGanPrior(GeneratorPrior):
         given = known(options, [*NETWORK, *RULES], "StyleGAN")
         return AdversarialRecipe(domain, cls, {**GAME, **PRESETS[preset], **given})
 
-    def raw(self, noise: Tensor, labels: Tensor) -> Tensor:
+    def raw(self, noise: Tensor, labels: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
         """The generator's raw output."""
         style, *flat = torch.split(noise, [self.style, *(math.prod(shape) for shape in self.maps)], dim=1)
         maps = [part.reshape(len(part), *shape) for part, shape in zip(flat, self.maps, strict=True)]
-        out: Tensor = self.networks["generator"](style, labels, maps)
-        return out
+        return self.generate((style, labels, maps), weights)
 
     @property
     def latent_positions(self) -> Tensor:

@@ -205,10 +205,16 @@ def _check_tuning(prior: TunablePrior, seed: int) -> None:
             f"{who}.parameters() must be the decoder's own: changing them changed nothing.",
         )
         hold(torch.equal(prior.decode(z), before), f"{who} must survive copy.deepcopy: tuning the copy changed the original.")
+        other = prior.decode(z, tensors)
+        hold(torch.equal(other, tuned.decode(z)), f"{who}.decode(z, weights) must take the weights in place of parameters().")
     m = before.clone().requires_grad_()
     with torch.enable_grad():
         levels = list(prior.features(m))
         hold(levels, f"{who}.features(m) must be a sequence of tensors, and is empty.")
         hold(all(len(level) == len(m) for level in levels), f"{who}.features(m) must keep the realizations as first dimension.")
         (gradient,) = torch.autograd.grad(torch.stack([level.sum() for level in levels]).sum(), m)
-    hold(gradient.any(), f"{who}.features(m) must be differentiable in m.")
+        hold(gradient.any(), f"{who}.features(m) must be differentiable in m.")
+        odds = prior.realism(m)
+        hold(tuple(odds.shape) == (len(m),), f"{who}.realism(m) must have shape {(len(m),)}, and has {tuple(odds.shape)}.")
+        (gradient,) = torch.autograd.grad(odds.sum(), m)
+    hold(odds.isfinite().all() and gradient.isfinite().all(), f"{who}.realism(m) and its gradient must be finite.")

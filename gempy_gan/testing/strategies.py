@@ -63,9 +63,10 @@ class ToyPrior(TunablePrior, DiffusionPrior):
         self.covariance = torch.exp(-torch.cdist(cells, cells) / 1.5)
         self.root = torch.linalg.cholesky(self.covariance).float()
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
         """Latents (n, 24) to realizations (n, 1, 4, 3, 2)."""
-        m: Tensor = self.mean.to(z) + z @ self.root.to(z).T
+        root = self.root if weights is None else weights[0]
+        m: Tensor = self.mean.to(z) + z @ root.to(z).T
         return m.reshape(-1, 1, *SHAPE)
 
     def denoise(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:
@@ -80,9 +81,13 @@ class ToyPrior(TunablePrior, DiffusionPrior):
         """The root of the covariance."""
         return [self.root]
 
-    def features(self, m: Tensor) -> Sequence[Tensor]:
+    def features(self, m: Tensor, faithful: bool = False) -> Sequence[Tensor]:
         """The cells themselves."""
         return [m]
+
+    def realism(self, m: Tensor, faithful: bool = False) -> Tensor:
+        """Even odds: its draws are the real thing."""
+        return 0 * m.flatten(1).sum(dim=1)
 
     def state(self) -> Mapping[str, Any]:
         """No options."""
