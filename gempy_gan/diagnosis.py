@@ -11,6 +11,7 @@ from typing import Any
 MEANING = {
     "realizations": ("", "realizations in the ensemble"),
     "distinct": ("all", "of them, how many differ from each other by more than 1 % of the usual difference"),
+    "effective_number": ("n", "of them, the effective number that differ by more than a tenth of it (Vendi score)"),
     "effective_sample_size": ("n", "independent, equally weighted realizations that are worth as much, by weights and sampler"),
     "match": ("high", "wells: share of realizations x cells that match, mean over facies, or over low, middle, high values"),
     "chi2": ("1", "mean of ((realization - datum) / std)^2; > 1: data missed, < 1: fitted closer than their errors"),
@@ -23,6 +24,7 @@ MEANING = {
     "collapsed_cells": ("0", "share of cells without data whose spread is below 1 % of the reference"),
     "distance": ("", "mean difference between two realizations (rms; for facies share of cells)"),
     "diversity_ratio": ("<= 1", "that difference relative to unconditional realizations; near 0 they repeat each other"),
+    "checkerboard": ("< 0.5", "power of grids of 2, 4 and 8 cells above that beside them, in units of the unconditional power"),
     "crps": ("low", "continuous ranked probability score, in the property's unit; compare along the line"),
     "coverage50": ("0.50", "share of held-out data inside the central 50 % interval, measurement error included"),
     "coverage80": ("0.80", "the same for 80 %; less: too sure, more: not sure enough"),
@@ -114,6 +116,12 @@ def _verdicts(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"The ensemble has collapsed: only {groups:.0f} of {n:.0f} realizations differ; its spread is not to be trusted."
     if n > 1 and worth < n / 10:
         yield f"The {n:.0f} realizations are worth only {worth:.1f} independent ones: quantiles and spread are not to be trusted."
+    different = diagnosis["sampling", "effective_number"].value or 0.0
+    if groups > n / 2 and different < n / 4:
+        yield (
+            f"The {n:.0f} realizations hardly differ: they are worth {different:.1f} different ones. Either the data leave "
+            "little open, or the sampler has collapsed: compare with another strategy."
+        )
     for figure in diagnosis.figures:
         yield from _verdict(figure)
 
@@ -139,6 +147,8 @@ def _verdict(f: Figure) -> Iterator[str]:
         yield f"{value:.0f} optimizations did not converge: their realizations may miss the data."
     if f.key == "rhat" and value > 1.1:
         yield f"The sampler's chains have not mixed (R-hat {value:.2f}, expected below 1.1): let it take more steps."
+    if f.key == "checkerboard" and value > 1:
+        yield f"{f.group}: a grid of cells shows through ({value:.1f} times the power of unconditional realizations is added)."
     if f.key == "collapsed_cells" and value > 0.1:
         yield f"{f.group}: {value:.0%} of the cells without data have no spread left."
 

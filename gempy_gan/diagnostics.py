@@ -15,6 +15,7 @@ from gempy_gan.diagnosis import Diagnosis, Figure
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError, GridError
 from gempy_gan.grid import Grid
+from gempy_gan.metrics import checkerboard
 
 Array = NDArray[np.float64]
 Values = Mapping[str, float | None]
@@ -78,10 +79,11 @@ def _check_grids(ensemble: Ensemble, grid: Grid, baseline: Ensemble | None, held
 
 def _sampling(ensemble: Ensemble, apart: Mapping[str, Array], usual: Mapping[str, float | None]) -> list[Figure]:
     """How many realizations there are, how many of them differ, and what the strategy says of its own work."""
-    relative = [distance / (usual[name] or 1.0) for name, distance in apart.items()]
+    relative = np.max([distance / (usual[name] or 1.0) for name, distance in apart.items()], axis=0)
     own: dict[str, float | None] = {
         "realizations": len(ensemble),
-        "distinct": scores.distinct(np.max(relative, axis=0), COLLAPSED),
+        "distinct": scores.distinct(relative, COLLAPSED),
+        "effective_number": scores.vendi_score(relative, scores.ALIKE, ensemble.weights),
     }
     trace = _trace(ensemble)
     worth = scores.effective_sample_size(ensemble.weights)
@@ -260,7 +262,23 @@ def _spread(
         "distance": distance,
         "diversity_ratio": _ratio(distance, usual),
     }
+    pattern = _checkerboard(ensemble, baseline, name)
+    if pattern is not None:
+        own["checkerboard"] = pattern
     return _figures(f"spread: {name}", own, {kind: float(before.mean()), "distance": usual})
+
+
+def _checkerboard(ensemble: Ensemble, baseline: Ensemble, name: str) -> float | None:
+    """The strongest grid pattern along x and y; None where there can be none to see."""
+    whole = ensemble.grid.active_cells.all() and min(ensemble.grid.resolution[:2]) >= checkerboard.LEAST
+    if ensemble.property(name).is_facies or not whole:
+        return None
+    own, usual = (
+        np.average(np.concatenate([checkerboard.power(part[name].values) for part in _batches(e)]), axis=0, weights=e.weights)
+        for e in (ensemble, baseline)
+    )
+    span = float(np.ptp(_sampled(baseline, name)))
+    return float(checkerboard.excess(own / span**2, usual / span**2).max()) if span > 0 else None
 
 
 def _ratio(value: float | None, reference: float | None) -> float | None:

@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 WITHIN = 2.0  # standard deviations within which a continuous value counts as matched
 VALUE_CLASSES = 3  # tertiles
 LEVELS = (0.5, 0.8, 0.95)
+ALIKE = 0.1  # of the usual distance between realizations: the scale at which the Vendi score takes them for similar
 
 
 def chi2(draws: ArrayLike, observed: ArrayLike, std: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -179,6 +180,22 @@ def distinct(distance: ArrayLike, threshold: float) -> int:
 
     close = csr_array(np.asarray(distance) <= threshold)
     return int(connected_components(close, directed=False)[0])
+
+
+def vendi_score(distance: ArrayLike, scale: float, weights: ArrayLike | None = None) -> float:
+    """Effective number of different realizations among n, from their distances (n, n) (Friedman & Dieng 2023, equation 1).
+
+    It is the exponential of the entropy of the eigenvalues of K / n, with similarities K = exp(-(distance / scale)^2 / 2): n
+    where all lie much farther apart than `scale`, 1 where all are the same, k for k equal groups.
+
+    >>> round(vendi_score([[0, 0, 9], [0, 0, 9], [9, 9, 0]], 1.0), 2)  # two thirds and one third
+    1.89
+    """
+    apart = _floats(distance)
+    similarity = np.exp(-0.5 * np.square(apart / scale)) if scale > 0 else (apart == 0).astype(np.float64)
+    root = np.sqrt(_normalised(weights, len(apart)))
+    share = np.linalg.eigvalsh(similarity * np.outer(root, root)).clip(min=0.0)
+    return float(np.exp(entropy(share / share.sum())))
 
 
 def _floats(values: ArrayLike) -> Array:

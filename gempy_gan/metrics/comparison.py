@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterable, Sequence
 from gempy_gan import progress
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError, GridError
-from gempy_gan.metrics import bodies, connectivity, diversity, histograms, patterns, superposition, swd, variograms
+from gempy_gan.metrics import (
+    bodies,
+    checkerboard,
+    collapse,
+    connectivity,
+    diversity,
+    histograms,
+    patterns,
+    superposition,
+    swd,
+    variograms,
+)
 from gempy_gan.metrics.memorization import check_sizes, memorization
 from gempy_gan.metrics.splits import SPLITS, Splits
 from gempy_gan.metrics.validation import Figure, Validation
@@ -24,6 +35,8 @@ FAMILIES: dict[str, Family] = {
     "ms_swd": swd.figures,
     "bodies": bodies.figures,
     "diversity": diversity.figures,
+    "collapse": collapse.figures,
+    "checkerboard": checkerboard.figures,
     "superposition": superposition.figures,
 }
 MOST = 200  # volumes a side, where n is not given

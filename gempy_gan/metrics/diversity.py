@@ -16,7 +16,7 @@ CELLS = 2**15  # on which volumes are compared, picked at random
 
 def figures(generated: Volumes, real: Volumes, splits: Splits) -> Iterator[Figure]:
     """Ratio of the mean distance between two volumes."""
-    g, r = (_on_cells(volumes) for volumes in (generated, real))
+    g, r = (on_cells(volumes) for volumes in (generated, real))
     apart = scores.pairwise_distance(r)
     mine, true = mean_distance(scores.pairwise_distance(g)), mean_distance(apart)
     halves = zip(splits.first, splits.second, strict=True)
@@ -30,6 +30,7 @@ def mean_distance(distance: Array) -> float:
     return float(distance.sum() / (n * (n - 1)))
 
 
-def _on_cells(volumes: Volumes) -> Array:
+def on_cells(volumes: Volumes) -> Array:
+    """Fractions (n, k) on cells that are the same for all sets of volumes."""
     flat = volumes.fraction.reshape(len(volumes), -1)
     return flat[:, picks(flat.shape[1], CELLS, 0)]

@@ -58,6 +58,10 @@ TARGETS = {
     "width": _relative(0.8, 1.25, "mean width of coarse bodies on the map of a layer, generated / real"),
     "sinuosity": _relative(0.8, 1.25, "mean length of those bodies (area / width) over their largest extent, generated / real"),
     "diversity": _relative(0.9, 1.1, "mean difference (rms) between two volumes, generated / real"),
+    "effective_number": _relative(0.8, math.inf, "effective number of different volumes (Vendi score), generated / real"),
+    "checkerboard": Target(
+        "value", -math.inf, 0.5, "floor", "power of grids of 2, 4 and 8 cells above that beside them, in units of the real power"
+    ),
     "superposition": Target("value", 1.0, math.inf, "1", "share of vertical neighbours whose time does not decrease upwards"),
     "rising_time": _relative(0.9, 1.1, "share of vertical neighbours whose time increases upwards, generated / real"),
     "time_steps": _distance(2.5, "Wasserstein-1 distance of the histograms of the time between vertical neighbours"),
