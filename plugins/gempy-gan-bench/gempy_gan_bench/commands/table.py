@@ -2,10 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 import click
 
 
+def outputs(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say where tables go."""
+    for option, what in (("--markdown", "as a Markdown table"), ("--html", "as one page with pictures"), ("--json", "as JSON")):
+        name = option.removeprefix("--") + "_file"
+        command = click.option(option, name, metavar="FILE", help=f"Write the rows {what}.")(command)
+    return command
+
+
 @click.command("table")
-def command() -> None:
-    """Merge folders of finished cases into one table."""
-    raise click.UsageError("table is being written.")
+@click.argument("folders", nargs=-1, required=True)
+@outputs
+def command(folders: tuple[str, ...], **written: str | None) -> None:
+    """Merge what 'gempy-gan-bench fluvial --out' left in FOLDERS into one table."""
+    write_outputs([Path(folder) for folder in folders], None, **written)
+
+
+def write_outputs(
+    folders: Sequence[Path],
+    only: Sequence[Path] | None = None,
+    json_file: str | None = None,
+    html_file: str | None = None,
+    markdown_file: str | None = None,
+) -> None:
+    """Print the summary, and write what was asked for, of all files in the folders or of some of them."""
+    import json
+
+    from gempy_gan_bench import tables
+
+    files = tables.read(folders, only)
+    found = tables.rows(files)
+    for target in (json_file, html_file, markdown_file):
+        if target is not None and not Path(target).resolve().parent.is_dir():
+            raise click.UsageError(f"{target} cannot be written: its folder does not exist.")
+    if json_file is not None:
+        Path(json_file).write_text(json.dumps(tables.record(files, found), indent=1) + "\n", encoding="utf-8")
+    if markdown_file is not None:
+        Path(markdown_file).write_text(tables.markdown(found), encoding="utf-8")
+    if html_file is not None:
+        Path(html_file).write_text(_page(found, files), encoding="utf-8")
+    click.echo(tables.text(found))
+
+
+def _page(found: list[dict[str, Any]], files: list[dict[str, Any]]) -> str:
+    from gempy_gan_bench import truths
+    from gempy_gan_bench.page import page
+
+    data = files[0]["record"]["data"]
+    return page(found, files, truths.truths(tuple(data["shape"]), tuple(data["columns"])))

@@ -1,0 +1,225 @@
+"""Runs: every case of every contender, each in a file of its own, so that what is finished is never computed again."""
+
+from __future__ import annotations
+
+import base64
+import json
+import multiprocessing
+import os
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gempy_gan import Ensemble, GempyGanError, GempyGanWarning, invert, progress
+from gempy_gan.ensemble import plain
+from gempy_gan.inversion import describe_prior, describe_strategy, versions
+from gempy_gan_bench import __version__, figures, observations, reference, truths
+from gempy_gan_bench.contenders import Contender
+from gempy_gan_bench.counting import counted
+from gempy_gan_bench.page import images
+from gempy_gan_bench.protocol import Case, Protocol, key
+
+WEAK = "weak"
+SHOWN = 2  # realizations of each case that are kept as pictures
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file to be made: a case (`case`), the weak problem of a truth (`truth`), or the reference of a prior (neither)."""
+
+    contender: Contender
+    protocol: Protocol
+    member: int
+    case: Case | None = None
+    truth: int = 0
+    draws: int = 0
+
+    @property
+    def name(self) -> str:
+        """For messages and file names."""
+        if self.case is not None:
+            return self.case.name
+        return f"t{self.truth}-{WEAK}" if self.truth else "reference"
+
+    def record(self) -> dict[str, Any]:
+        """What decides the file's content."""
+        prior = self.contender.built_prior(self.protocol, self.member)
+        data = {**self.protocol.data(), "physics": truths.physics()}
+        if not self.truth and self.case is None:
+            return {"task": "reference", "data": data, "prior": describe_prior(prior)}
+        strategy = self.contender.built_strategy(prior)
+        run = {"n": self.protocol.n, "seed": self.protocol.seed}
+        return {"task": self.name, "data": data, **run, "prior": describe_prior(prior), "strategy": describe_strategy(strategy)}
+
+    def file(self, folder: Path) -> Path:
+        """Where it goes."""
+        return folder / f"{self.name}-{key(plain(self.record()))}.json"
+
+
+def tasks(contender: Contender, protocol: Protocol, cases: Sequence[Case], draws: int) -> Iterator[Task]:
+    """The files of a contender: its cases, then, where a reference is wanted, its weak problems, then the reference."""
+    for member in protocol.members:
+        for case in cases:
+            yield Task(contender, protocol, member, case)
+    if draws:
+        for member in protocol.members:
+            for truth in sorted({case.truth for case in cases}):
+                yield Task(contender, protocol, member, truth=truth)
+            yield Task(contender, protocol, member, draws=draws)
+
+
+def run(wanted: Sequence[Task], folder: Path, cache: Path, jobs: int = 1, plugins: Sequence[str] = ()) -> list[str]:
+    """Compute what `folder` lacks; returns one line for each task that failed, which a later call tries again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [task for task in wanted if not finished(task, folder)]
+    done, failed = len(wanted) - len(missing), []
+    progress.report("cases", done, len(wanted))
+    for task, error in _computed(missing, folder, cache, jobs, plugins):
+        done += 1
+        progress.report("cases", done, len(wanted))
+        if error is not None:
+            failed.append(f"{task.contender.label}, {task.name}, member {task.member}: {error}")
+    return failed
+
+
+def finished(task: Task, folder: Path) -> bool:
+    """Whether the task's file is there; its label becomes the task's."""
+    file = task.file(folder)
+    if not file.is_file():
+        return False
+    held = json.loads(file.read_text(encoding="utf-8"))
+    if task.case is None and not task.truth:
+        return bool(held["draws"] >= task.draws)
+    if held["label"] != task.contender.label:
+        write(file, {**held, "label": task.contender.label})
+    return True
+
+
+def compute(task: Task, folder: Path, cache: Path) -> None:
+    """Make one file."""
+    if task.case is not None:
+        made = _case(task, task.case)
+    elif task.truth:
+        made = _weak(task)
+    else:
+        made = _reference(task, cache)
+    record = {"name": task.name, "record": task.record(), "protocol": asdict(task.protocol), "member": task.member}
+    made = {**record, "versions": {"gempy-gan-bench": __version__, **versions()}, **made}
+    write(task.file(folder), made)
+
+
+def write(file: Path, content: Any) -> None:
+    """JSON, whole or not at all."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial.write_text(json.dumps(plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    partial.replace(file)
+
+
+def _case(task: Task, case: Case) -> dict[str, Any]:
+    prior = task.contender.built_prior(task.protocol, task.member)
+    strategy = task.contender.built_strategy(prior)
+    truth = truths.of(task.protocol)[case.truth - 1]
+    grid = observations.grid_of(task.protocol, prior.cell_size)
+    data = observations.constraints(task.protocol, truth, case, grid)
+    ensemble, spent = _inverted(prior, strategy, data, task)
+    held_out = observations.held_out(task.protocol, truth)
+    found = figures.data_figures(ensemble, data.hard[0], held_out, truth.fraction)
+    found["chi2"] = figures.seismic_chi2(ensemble, data.soft[0]) if data.soft else None
+    return {**_about(task, strategy), "case": asdict(case), "figures": _finite(found), **spent, "pictures": _pictures(ensemble)}
+
+
+def _weak(task: Task) -> dict[str, Any]:
+    """The strategy's spread on the problem whose posterior the reference knows."""
+    prior = task.contender.built_prior(task.protocol, task.member)
+    strategy = task.contender.built_strategy(prior)
+    truth = truths.of(task.protocol)[task.truth - 1]
+    grid = observations.grid_of(task.protocol, prior.cell_size)
+    ensemble, spent = _inverted(prior, strategy, observations.weak(task.protocol, truth, grid), task)
+    values = figures.fractions(ensemble)
+    found = {"spread": figures.spread(values, ensemble.weights), "error": figures.spread_error(values, ensemble.weights)}
+    return {**_about(task, strategy), "truth": task.truth, **_finite(found), **spent}
+
+
+def _reference(task: Task, cache: Path) -> dict[str, Any]:
+    prior = task.contender.built_prior(task.protocol, task.member)
+    grid = observations.grid_of(task.protocol, prior.cell_size)
+    problems = [observations.weak(task.protocol, truth, grid) for truth in truths.of(task.protocol)]
+    sums = cache / f"reference-{key(plain(task.record()))}.npz"
+    found = reference.reference(prior, problems, task.draws, sums)
+    return {"draws": found[0]["draws"], "truths": [_finite(each) for each in found]}
+
+
+def _inverted(prior: Any, strategy: Any, data: Any, task: Task) -> tuple[Ensemble, dict[str, Any]]:
+    """The ensemble, and what it cost."""
+    n = task.protocol.n
+    with warnings.catch_warnings(record=True) as caught, counted() as evaluations:
+        warnings.simplefilter("always")
+        wall, cpu = time.perf_counter(), time.process_time()
+        ensemble = invert(prior, data, strategy, n, task.protocol.seed)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    said = [" ".join(str(w.message).split()) for w in caught if issubclass(w.category, GempyGanWarning)]
+    cost = {"cpu_s": cpu / n, "wall_s": wall / n, "forward": evaluations.forward / n, "backward": evaluations.backward / n}
+    return ensemble, {"n": n, "cost": cost, "warnings": said, "trace": ensemble.provenance.get("trace", [])}
+
+
+def _about(task: Task, strategy: Any) -> dict[str, Any]:
+    name = task.contender.strategy or type(strategy).__name__
+    return {"label": task.contender.label, "prior": task.contender.prior, "strategy": name}
+
+
+def _pictures(ensemble: Ensemble) -> list[dict[str, str]]:
+    """A layer and a section of the first realizations, 0 to 255 in text."""
+    shown = figures.fractions(ensemble.select(ensemble.numbers[:SHOWN]))
+    return [{"layer": _encoded(layer), "section": _encoded(section)} for layer, section in map(images, shown)]
+
+
+def _encoded(part: np.ndarray[Any, Any]) -> str:
+    return base64.b64encode((255 * part.clip(0, 1)).round().astype(np.uint8).tobytes()).decode()
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: None says that there is no such figure."""
+    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
+
+
+def _computed(
+    missing: Sequence[Task], folder: Path, cache: Path, jobs: int, plugins: Sequence[str]
+) -> Iterator[tuple[Task, str | None]]:
+    """Each task once it is over, with what went wrong."""
+    if jobs == 1 or len(missing) < 2:
+        for task in missing:
+            yield task, _attempt(task, folder, cache)
+        return
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (list(plugins),)) as pool:
+        pending = {pool.submit(_attempt, task, folder, cache): task for task in missing}
+        try:
+            for future in as_completed(pending):
+                yield pending[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _attempt(task: Task, folder: Path, cache: Path) -> str | None:
+    try:
+        compute(task, folder, cache)
+    except GempyGanError as error:
+        return str(error)
+    return None
+
+
+def _begin(plugins: Sequence[str]) -> None:
+    """A worker: one thread, and the plugins given as files."""
+    import torch
+
+    from gempy_gan.plugins import add_plugin_file
+
+    torch.set_num_threads(1)
+    for file in plugins:
+        add_plugin_file(file)
