@@ -66,15 +66,16 @@ def prior_reference(latents: int) -> Reference:
     return Reference(torch.zeros(latents), torch.zeros(0), torch.zeros((0, latents)))
 
 
-def laplace_reference(misfit: Misfit, rank: int, generator: torch.Generator) -> Reference:
-    """The Laplace approximation at the posterior mode that Gauss-Newton finds from the centre of the prior.
+def laplace_reference(misfit: Misfit, rank: int, generator: torch.Generator, mode: Tensor | None = None) -> Reference:
+    """The Laplace approximation at the latent `mode` (1, ...), or at the posterior mode nearest to the centre of the prior.
 
     The directions in which the data inform most come from a randomized Nystrom approximation of A A' of this rank (Frangella,
     Tropp & Udell 2023, algorithm 2.1), exact when the rank reaches the number of data; they never fill more than 1 GiB.
     """
     rank = max(1, min(rank, LARGEST // math.prod(misfit.prior.latent_shape)))
-    centre = torch.zeros((1, *misfit.prior.latent_shape))
-    mode = gauss_newton(misfit, centre, centre, 1.0, 50, 0.01).z
+    if mode is None:
+        centre = torch.zeros((1, *misfit.prior.latent_shape))
+        mode = gauss_newton(misfit, centre, centre, 1.0, 50, 0.01).z
     values, vectors = _leading(misfit, mode, rank, generator)
     keep = values > SMALLEST
     values, vectors = values[keep], vectors[:, keep]
