@@ -32,6 +32,9 @@ def gempy_gan_register_strategies(register: Register) -> None:
     register(
         "esmda", "gempy_gan.strategies.esmda:ESMDA", "ensemble smoother with multiple data assimilation, localized on request"
     )
+    register(
+        "space", "gempy_gan.strategies.in_space:InSpace", "any strategy in another latent space: features, W, W+ of a generator"
+    )
     register("pcn", "gempy_gan.strategies.pcn:PCN", "preconditioned Crank-Nicolson Markov chains in latent space")
 
 

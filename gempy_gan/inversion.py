@@ -28,6 +28,7 @@ from gempy_gan.weights import fingerprint
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from gempy_gan.formats.zarr import EnsembleStore
     from gempy_gan.likelihood import Likelihood
@@ -47,6 +48,7 @@ def invert(
     store: str | os.PathLike[str] | None = None,
     resume: bool = False,
     batch: int | None = None,
+    clamp: bool = False,
 ) -> Ensemble:
     """Sample n realizations from the posterior of the prior given the constraints.
 
@@ -59,11 +61,14 @@ def invert(
     means as many as make up 8 million cells. Seed and batch decide the result, alone. A strategy whose realizations depend on
     each other draws all of them in one batch.
 
+    `clamp` sets the cells of hard data to their values in the end, whatever their errors. That mends the match, not the
+    geology around it; the trace of every batch tells the match before and after, and `diagnose` repeats it.
+
     Raises GridError, PluginError or GempyGanError, before anything is computed, when prior, constraints, strategy and batch do
     not fit together; GempyGanError when the store belongs to another run.
     """
     prior, chosen, likelihood, sizes = prepare(prior, constraints, strategy, n, batch)
-    record = {**provenance(prior, chosen, constraints, n, seed), "batch": sizes[0]}
+    record = {**provenance(prior, chosen, constraints, n, seed), "batch": sizes[0], **({"clamp": True} if clamp else {})}
     kept = None if store is None else _open(Path(store), resume, constraints.grid, prior.properties, record)
     finished = _finished(kept, sizes)
     made: list[Draws] = []
@@ -75,6 +80,7 @@ def invert(
                 continue
             with plain_torch(), complaints.of_batch(k):
                 draws = chosen.sample(prior, likelihood, size, _generator(seed, k))
+                draws = clamped(draws, likelihood) if clamp else draws
             if kept is None:
                 made.append(draws)
             else:
@@ -118,6 +124,25 @@ def sample(prior: Prior | str, grid: Grid, n: int = 100, seed: int = 0) -> Ensem
     progress.report("unconditional realizations", n, n)
     record = {"prior": describe_prior(prior), "n": n, "seed": seed, "versions": versions()}
     return Ensemble.from_values(grid, prior.properties, np.concatenate(values), record)
+
+
+def clamped(draws: Draws, likelihood: Likelihood) -> Draws:
+    """Draws with the values of hard data in their cells; the trace tells the match before and after, as `hard_match` does."""
+    mask, known, _ = likelihood.known
+    values = draws.values.clone()
+    values[:, mask.to(values.device)] = known[mask].to(values)
+    match = {"before": hard_match(draws.values, likelihood), "after": hard_match(values, likelihood)}
+    return dataclasses.replace(draws, values=values, trace={**draws.trace, "clamped": match})
+
+
+def hard_match(values: Tensor, likelihood: Likelihood) -> dict[str, float | None]:
+    """How well realizations (n, c, nx, ny, nz) match hard data, on average: absolute error, and chi2 (1: as their errors say)."""
+    mask, known, std = likelihood.known
+    if not likelihood.hard:
+        return {"mean_absolute_error": None, "chi2": None}
+    error = values[:, mask.to(values.device)] - known[mask].to(values)
+    whitened = error / std[mask].to(values)
+    return {"mean_absolute_error": float(error.abs().mean()), "chi2": float(whitened.square().mean())}
 
 
 def prior_for(name: str, grid: Grid, **options: Any) -> Prior:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -73,9 +74,32 @@ def get_prior(name: str, **options: Any) -> Prior:
 
 
 def get_strategy(name: str, **options: Any) -> Strategy:
-    """The strategy registered as `name`, built with its options; errors as in `get_prior`."""
-    strategy: Strategy = _build("strategies", name, options)
+    """The strategy registered as `name`, built with its options; errors as in `get_prior`.
+
+    An option that is a strategy itself may be given by its name, or as a mapping of its `name` and options.
+
+    >>> get_strategy("pcn", start={"name": "latent", "steps": 5}).start.steps
+    5
+    """
+    nested = _strategy_options(registry().get("strategies", name).load())
+    strategy: Strategy = _build(
+        "strategies", name, {key: _nested(value) if key in nested else value for key, value in options.items()}
+    )
     return strategy
+
+
+def _strategy_options(target: Any) -> set[str]:
+    """Options that are strategies themselves."""
+    fields = dataclasses.fields(target) if dataclasses.is_dataclass(target) else ()
+    return {field.name for field in fields if re.search(r"\bStrategy\b", str(field.type))}
+
+
+def _nested(value: Any) -> Any:
+    if isinstance(value, str):
+        return get_strategy(value)
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        return get_strategy(**value)
+    return value
 
 
 def get_forward(name: str, **options: Any) -> Any:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gempy_gan.errors import GempyGanError
 from gempy_gan.labels import Label
 from gempy_gan.properties import Property
 
@@ -89,6 +90,13 @@ class LatentPrior(Prior):
     def latent_positions(self) -> Tensor | None:
         """Around which fractional cell indices (latents, 3) each latent acts; None where latents have no place."""
         return None
+
+    def space(self, name: str, **options: Any) -> LatentPrior:
+        """The same prior with other latents, standard normal as well: a wider set of realizations, or an easier one to search.
+
+        `options` are those of the space. Raises GempyGanError naming the spaces there are; a prior has none unless it says so.
+        """
+        raise GempyGanError(f"{type(self).__name__} has no other latent space than its own, and {name!r} was asked for.")
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Decode n standard normal latents."""

@@ -82,7 +82,8 @@ class OutputSection:
 @dataclass(frozen=True)
 class Study:
     """A whole run of `n` realizations. `folder` is where the study file lies: its relative paths start there, and `$NAME` in
-    them is an environment variable. `batch` is how many realizations are drawn, and kept, at once (see `invert`)."""
+    them is an environment variable. `batch` is how many realizations are drawn, and kept, at once, and
+    `clamp` sets cells of hard data to their values in the end (see `invert` for both)."""
 
     folder: Path
     grid: GridSection
@@ -94,6 +95,7 @@ class Study:
     n: int = 100
     seed: int = 0
     batch: int | None = None
+    clamp: bool = False
     elsewhere: Path | None = None
 
     @property
@@ -125,7 +127,7 @@ def load_study(path: str | os.PathLike[str], out: str | os.PathLike[str] | None 
         raise FormatError(f"The study {file} does not exist. Check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"The study {file} is no TOML: {error}.") from None
-    known = {"n", "seed", "batch", "grid", "wells", "seismic", "prior", "strategy", "output"}
+    known = {"n", "seed", "batch", "clamp", "grid", "wells", "seismic", "prior", "strategy", "output"}
     check_keys(table, known, {"grid", "prior"}, f"The study {file}")
     study = Study(
         folder=file.parent,
@@ -138,6 +140,7 @@ def load_study(path: str | os.PathLike[str], out: str | os.PathLike[str] | None 
         n=table.get("n", 100),
         seed=table.get("seed", 0),
         batch=table.get("batch"),
+        clamp=table.get("clamp", False),
         elsewhere=None if out is None else Path(out),
     )
     _check_numbers(study)
@@ -222,6 +225,8 @@ def _check_numbers(study: Study) -> None:
     for name, number, least in least_of:
         if number is not None and (not _fits(number, int) or number < least):
             raise GempyGanError(f"The study has {name} = {number!r}. Expected a whole number, {least} or more.")
+    if not isinstance(study.clamp, bool):
+        raise GempyGanError(f"The study has clamp = {study.clamp!r}. Expected true or false.")
     for where, std in [("wells", s.std) for s in study.wells] + [("seismic", s.std) for s in study.seismic]:
         if not (math.isfinite(std) and std > 0):
             raise GempyGanError(f"The study's [{where}] has std = {std}. Expected a positive number, in the unit of the data.")

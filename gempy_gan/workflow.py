@@ -72,7 +72,7 @@ def run(study: Study, resume: bool = False) -> Result:
     prior = prior_of(study, known)
     prepare(prior, known, strategy, study.n, study.batch)  # what does not fit is found before anything is written
     files = [] if store.exists() else _write_data(known, withheld, folder)
-    ensemble = invert(prior, known, strategy, study.n, study.seed, store, resume, study.batch)
+    ensemble = invert(prior, known, strategy, study.n, study.seed, store, resume, study.batch, study.clamp)
     files = files or _write_data(known, withheld, folder)  # of a resumed run, now that its store is known to belong to it
     baseline = sample(prior, known.grid, min(study.n, BASELINE), study.seed)
     diagnosis = diagnose(ensemble, known, withheld if withheld.terms else None, baseline)

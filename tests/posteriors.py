@@ -100,6 +100,20 @@ def few_data() -> Case:
     return Case(prior, likelihood, gaussian_posterior(prior, likelihood))
 
 
+class OtherSpace(GaussianPrior):
+    """A Gaussian field that has its own latents as another space as well."""
+
+    def space(self, name: str, **options: object) -> GaussianPrior:
+        return self
+
+
+@cache
+def another_space() -> Case:
+    """As `few_data`."""
+    prior = OtherSpace((6, 5, 4), CELL_SIZE, "porosity", 0.2, 0.05, "exponential", (200, 100, 2), azimuth=30)
+    return Case(prior, few_data().likelihood, few_data().posterior)
+
+
 @cache
 def wells_and_seismic() -> Case:
     """A Gaussian field of 512 cells, two precise wells and the seismic of every column: 464 data."""

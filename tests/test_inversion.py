@@ -181,3 +181,21 @@ def test_weighted_draws_keep_their_weights():
             return Draws(prior.sample(n, generator), log_weights=torch.log(torch.tensor([0.25, 0.75])))
 
     assert invert("gaussian", KNOWN, Weighted(), n=2).weights.tolist() == pytest.approx([0.25, 0.75])
+
+
+def test_a_clamp_mends_the_match_and_tells_what_it_was(tmp_path):
+    free, clamped = invert("gaussian", KNOWN, n=4, seed=1), invert("gaussian", KNOWN, n=4, seed=1, clamp=True)
+    cells = tuple(KNOWN.hard[0].cells.T)
+    assert (clamped.values[:, 0][:, *cells] == np.float32(KNOWN.hard[0].values)).all()
+    other = np.ones(GRID.resolution, dtype=bool)
+    other[cells] = False
+    assert np.array_equal(free.values[:, 0][:, other], clamped.values[:, 0][:, other])
+    match = clamped.provenance["trace"][0]["clamped"]
+    error = np.abs(free.values[:, 0][:, *cells] - KNOWN.hard[0].values)
+    assert match["before"]["mean_absolute_error"] == pytest.approx(error.mean(), rel=1e-4)
+    assert match["before"]["chi2"] == pytest.approx((error**2).mean() / 0.05**2, rel=1e-4)
+    assert match["after"] == {"mean_absolute_error": 0, "chi2": 0}
+    assert "clamp" not in free.provenance
+    with pytest.raises(GempyGanError, match="belongs to another run: it differs in clamp"):
+        invert("gaussian", KNOWN, n=4, seed=1, store=tmp_path / "e.zarr")
+        invert("gaussian", KNOWN, n=4, seed=1, store=tmp_path / "e.zarr", resume=True, clamp=True)

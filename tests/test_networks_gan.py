@@ -45,9 +45,9 @@ def style_generator(labels=0):
     return StyleGenerator(2, 4, (8, 8, 16), (1, 2, 4), style=8, labels=labels)
 
 
-def style_inputs(n=2, nx=16, ny=16, labels=0):
+def style_inputs(n=2, nx=16, ny=16):
     maps = [torch.randn(n, k, nx // 2**level, ny // 2**level) for level, k in enumerate((1, 2, 4))]
-    return torch.randn(n, 8), torch.zeros(n, labels), maps
+    return torch.randn(n, 8), maps
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_gradients_reach_every_weight(labels):
             (torch.randn(4, 8), marks),
             small_discriminator(labels=labels, bigger=True),
         ),
-        (style_generator(labels), (torch.randn(4, 8), marks, style_inputs(4)[2]), PlaneDiscriminator(8, (8, 8, 16), labels)),
+        (style_generator(labels), (torch.randn(4, 8 + labels), style_inputs(4)[1]), PlaneDiscriminator(8, (8, 8, 16), labels)),
     ]
     for generator, inputs, discriminator in pairs:
         logits = discriminator(torch.tanh(generator(*inputs)), marks)
@@ -174,19 +174,19 @@ def test_style_generators_make_any_size(nx, ny):
 
 def test_map_latents_act_where_they_lie_and_the_style_everywhere():
     generator = style_generator().eval()
-    style, labels, maps = style_inputs(1, 64, 64)
-    plain = generator(style, labels, maps)
+    style, maps = style_inputs(1, 64, 64)
+    plain = generator(style, maps)
     finest = [maps[0].clone(), *maps[1:]]
     finest[0][0, 0, 20, 40] += 1
-    changed = (generator(style, labels, finest) - plain).abs().amax(dim=(0, 1, 4)) > 1e-7
+    changed = (generator(style, finest) - plain).abs().amax(dim=(0, 1, 4)) > 1e-7
     assert changed[20, 40]
     assert changed.nonzero().sub(torch.tensor([20, 40])).abs().max() <= 1  # one 3 x 3 convolution comes after
     coarsest = [*maps[:-1], maps[-1].clone()]
     coarsest[-1][0, 0, 4, 12] += 1
-    reach = (generator(style, labels, coarsest) - plain).abs().amax(dim=(0, 1, 4)) > 1e-7
+    reach = (generator(style, coarsest) - plain).abs().amax(dim=(0, 1, 4)) > 1e-7
     assert reach[18, 50]
     assert reach.nonzero().float().sub(torch.tensor([18.0, 50.0])).abs().max() < 28
-    everywhere = (generator(style + 1, labels, maps) - plain).abs().amax(dim=(0, 1, 4))
+    everywhere = (generator(style + 1, maps) - plain).abs().amax(dim=(0, 1, 4))
     assert everywhere.min() > 1e-6
 
 

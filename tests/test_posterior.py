@@ -13,7 +13,19 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from posteriors import CELL_SIZE, Case, a_grid, chance, distance, few_data, mixture, real_size, seeded, wells_and_seismic
+from posteriors import (
+    CELL_SIZE,
+    Case,
+    a_grid,
+    another_space,
+    chance,
+    distance,
+    few_data,
+    mixture,
+    real_size,
+    seeded,
+    wells_and_seismic,
+)
 
 from gempy_gan.constraints import Constraints, HardData, SoftData
 from gempy_gan.errors import GempyGanError, GempyGanWarning
@@ -27,6 +39,7 @@ from gempy_gan.priors.mixture import MixturePrior
 from gempy_gan.strategies.convergence import effective_sample_size, split_rhat
 from gempy_gan.strategies.esmda import ESMDA
 from gempy_gan.strategies.guided import Guided
+from gempy_gan.strategies.in_space import InSpace
 from gempy_gan.strategies.latent import Latent
 from gempy_gan.strategies.localization import gaspari_cohn
 from gempy_gan.strategies.pcn import PCN
@@ -49,6 +62,7 @@ REACHES = [
     ("pcn", few_data, PCN("prior", burn_in=20, steps=200, start=Latent()), CHANCE),
     ("pcn", wells_and_seismic, PCN(chains=40), CHANCE),
     ("pcn", real_size, PCN(chains=100, burn_in=10, steps=20), CHANCE),
+    ("space", another_space, InSpace(), CHANCE),
     ("guided", mixture, Guided(), CHANCE),
     ("esmda", few_data, ESMDA(members=1000), CHANCE),
     # sampling error of a small ensemble, and the bias of its taper: four to six times what chance allows the mean

@@ -29,6 +29,7 @@ from gempy_gan.cli.settings import with_settings
     metavar="N",
     help="Realizations drawn, and kept, at once: less memory, less lost by Ctrl-C.",
 )
+@click.option("--clamp", is_flag=True, help="Set the cells of wells to their values in the end; the match before is noted.")
 @click.option("--resume", is_flag=True, help="Continue where an interrupted run with the same options stopped.")
 @with_settings
 def command(
@@ -39,6 +40,7 @@ def command(
     number: int,
     seed: int,
     batch: int | None,
+    clamp: bool,
     resume: bool,
     settings: tuple[tuple[str, Any], ...],
 ) -> None:
@@ -71,7 +73,7 @@ def command(
     known = read_constraints(constraints)
     model, how = prior_from(prior, known, **of_prior), get_strategy(chosen.name, **of_strategy)
     with resumable(Path(out), number), progress_bar():
-        ensemble = invert(model, known, how, number, seed, out, resume, batch)
+        ensemble = invert(model, known, how, number, seed, out, resume, batch, clamp)
     click.echo(f"{out}: {len(ensemble)} realizations of {', '.join(p.name for p in ensemble.properties)}")
 
 

@@ -7,7 +7,7 @@ With the paper's options the number of weights is the paper's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -19,6 +19,12 @@ BOTTLENECK = 4  # by which residual blocks narrow their inner convolutions
 SLOPE = 0.2  # of leaky rectifiers
 
 Shape = tuple[int, int, int]
+Change = Callable[[int, Tensor], Tensor]  # level (0 the coarsest) and its features (n, width, ...) to those that go on
+
+
+def unchanged(level: int, features: Tensor) -> Tensor:
+    """The features as they are."""
+    return features
 
 
 def doublings(shape: Sequence[int]) -> tuple[Shape, list[Shape]]:
@@ -83,10 +89,16 @@ class ResNetGenerator(nn.Module):
         self.norm = nn.BatchNorm3d(widths[-1])
         self.out = convolution(widths[-1], channels, (3, 3, 3), spectral)
 
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Raw output; batch statistics are those of the batch in training, the remembered ones otherwise."""
+    def forward(self, latents: Tensor, labels: Tensor, change: Change = unchanged) -> Tensor:
+        """Raw output; batch statistics are those of the batch in training, the remembered ones otherwise.
+
+        `change` is applied to the features of every level: those that a doubling starts from.
+        """
         x = self.start(torch.cat([latents, labels], dim=1)[:, :, None, None, None])
+        level = 0
         for block in self.blocks:
+            if block.doubles:
+                x, level = change(level, x), level + 1
             x = block(x, labels)
         out: Tensor = self.out(nn.functional.leaky_relu(self.norm(x), SLOPE))
         return out
@@ -99,7 +111,7 @@ class UpBlock(nn.Module):
         self, inputs: int, outputs: int, factors: Sequence[int], size: Shape, labels: int, bigger: bool, spectral: bool
     ) -> None:
         super().__init__()
-        self.outputs = outputs
+        self.outputs, self.doubles = outputs, max(factors) > 1
         middle = max(inputs // BOTTLENECK, 1)
         self.enlarge = nn.Upsample(scale_factor=tuple(float(factor) for factor in factors))
         self.narrow = Normalised(inputs, middle, (1, 1, 1), labels, spectral)
@@ -173,10 +185,14 @@ class PlainGenerator(nn.Module):
             layers += [nn.BatchNorm3d(before), nn.LeakyReLU(slope), norm(_doubling(before, after, factors))]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Raw output, before any tanh."""
-        out: Tensor = self.layers(latents[:, :, None, None, None])
-        return out
+    def forward(self, latents: Tensor, labels: Tensor, change: Change = unchanged) -> Tensor:
+        """Raw output, before any tanh; `change` is applied to the normalised features of every level."""
+        x, level = latents[:, :, None, None, None], 0
+        for layer in self.layers:
+            x = layer(x)
+            if isinstance(layer, nn.BatchNorm3d):
+                x, level = change(level, x), level + 1
+        return x
 
 
 def _doubling(inputs: int, outputs: int, factors: Sequence[int]) -> nn.Module:

@@ -23,7 +23,7 @@ GAIN = math.sqrt(2.0)  # keeps the variance through them
 
 
 class StyleGenerator(nn.Module):
-    """A style (n, style), labels (n, labels) and one latent map per level to raw output (n, c, nx, ny, nz).
+    """A style with labels (n, style + labels) and one latent map per level to raw output (n, c, nx, ny, nz).
 
     `widths` are the channels of each level and `maps` the channels of each level's latent map, finest first; the planes of
     level i have nx / 2**i by ny / 2**i cells.
@@ -40,12 +40,16 @@ class StyleGenerator(nn.Module):
         levels = reversed(list(zip(inputs, widths, maps, strict=True)))
         self.levels = nn.ModuleList(Level(before, width, places, style, channels * nz) for before, width, places in levels)
 
-    def forward(self, style: Tensor, labels: Tensor, maps: Sequence[Tensor]) -> Tensor:
-        """`maps` are (n, maps[i], nx / 2**i, ny / 2**i), finest first."""
-        w = self.mapping(torch.cat([style, labels], dim=1))
+    def forward(self, style: Tensor, maps: Sequence[Tensor], mapped: Sequence[Tensor] | None = None) -> Tensor:
+        """`maps` are (n, maps[i], nx / 2**i, ny / 2**i), finest first.
+
+        `mapped`, styles (n, style) for each level, coarsest first, as they are before the mapping's last rectifier, replace what
+        the mapping makes of `style`.
+        """
+        styles = [rectified(w) for w in mapped] if mapped else [rectified(self.mapping(style))] * len(maps)
         x = self.enter(maps[-1].contiguous(memory_format=torch.channels_last))
         planes: Tensor | None = None
-        for level, places in zip(self.levels, reversed(maps), strict=True):
+        for level, w, places in zip(self.levels, styles, reversed(maps), strict=True):
             x, more = level(x, w, places)
             planes = more if planes is None else more + enlarged(planes)
         assert planes is not None  # noqa: S101  # there is at least one level
@@ -53,7 +57,10 @@ class StyleGenerator(nn.Module):
 
 
 class Mapping(nn.Module):
-    """Latents to the style space W, where they need not be normal: fully connected layers on normalised latents."""
+    """Latents to styles, which need not be normal, by fully connected layers; W is this behind one more rectifier.
+
+    Before that rectifier styles are much nearer to normal (the space P of Zhu et al. 2020, arXiv 2012.09036).
+    """
 
     def __init__(self, inputs: int, style: int, depth: int) -> None:
         super().__init__()
@@ -62,10 +69,16 @@ class Mapping(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(n, inputs) to (n, style)."""
-        w = z
-        for layer in self.layers:
-            w = GAIN * functional.leaky_relu(layer(w), SLOPE)
+        first, *others = self.layers
+        w: Tensor = first(z)
+        for layer in others:
+            w = layer(rectified(w))
         return w
+
+
+def rectified(x: Tensor) -> Tensor:
+    """Leaky rectifiers that keep the variance."""
+    return GAIN * functional.leaky_relu(x, SLOPE)
 
 
 class Level(nn.Module):
@@ -84,8 +97,8 @@ class Level(nn.Module):
         x = self.first(x, w)
         if x.shape[2:] != places.shape[2:]:
             x = enlarged(x)
-        x = functional.leaky_relu(x + self.place_first(places), SLOPE) * GAIN
-        x = functional.leaky_relu(self.second(x, w) + self.place_second(places), SLOPE) * GAIN
+        x = rectified(x + self.place_first(places))
+        x = rectified(self.second(x, w) + self.place_second(places))
         return x, self.out(x, w) + self.bias
 
 

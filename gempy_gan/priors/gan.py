@@ -18,12 +18,14 @@ from torch import nn
 from gempy_gan.errors import GempyGanError
 from gempy_gan.learning import Domain, known
 from gempy_gan.networks.discriminators import PlainDiscriminator, ResNetDiscriminator
-from gempy_gan.networks.resnet3d import PlainGenerator, ResNetGenerator, doublings
+from gempy_gan.networks.resnet3d import Change, PlainGenerator, ResNetGenerator, doublings, unchanged
 from gempy_gan.priors.adversarial import RULES, AdversarialRecipe
 from gempy_gan.priors.generator import GeneratorPrior, kept
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from gempy_gan.prior import LatentPrior
 
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"latents": 64, "generator": (192, 96, 48, 16), "discriminator": (32, 64, 128, 256), "batch": 32},
@@ -114,9 +116,17 @@ class GanPrior(GeneratorPrior):
             settings |= change
         return AdversarialRecipe(domain, cls, {**settings, **known(options, [*NETWORK, *RULES, "ablation"], "GAN")})
 
-    def raw(self, noise: Tensor, labels: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
-        """The generator's raw output."""
-        return self.generate((noise, labels), weights)
+    def raw(self, noise: Tensor, labels: Tensor, weights: Sequence[Tensor] | None = None, change: Change = unchanged) -> Tensor:
+        """The generator's raw output; `change` is applied to the features of every level."""
+        return self.generate((noise, labels, change), weights)
+
+    def space(self, name: str, **options: Any) -> LatentPrior:
+        """`features`: with free features at one level, see `gempy_gan.priors.spaces.FeatureSpace`."""
+        from gempy_gan.priors.spaces import FeatureSpace
+
+        if name != "features":
+            raise GempyGanError(f"{type(self).__name__} has no latent space {name!r}. Expected 'features'.")
+        return FeatureSpace(self, **known(options, ["free", "level"], "space of features"))
 
 
 def _networks(domain: Domain, plan: Mapping[str, Any]) -> dict[str, nn.Module]:

@@ -71,8 +71,11 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
         """Latents (n, latents) to realizations (n, c, nx, ny, nz); batch statistics are the remembered ones."""
         generator = self.networks["generator"].eval()
         z = z.to(next(generator.parameters()))
-        decoded = self.channels.decode(self.raw(z[:, : self.noise], self.labels_of(z[:, self.noise :]), weights))
-        return decoded.clamp(max=1.0)  # a sum of steps may end after the last moment, which is 1
+        return self.realized(self.raw(z[:, : self.noise], self.labels_of(z[:, self.noise :]), weights))
+
+    def realized(self, raw: Tensor) -> Tensor:
+        """Raw output as realizations."""
+        return self.channels.decode(raw).clamp(max=1.0)  # a sum of steps may end after the last moment, which is 1
 
     def labels_of(self, latents: Tensor) -> Tensor:
         """All labels (n, k) scaled to [-1, 1], from the latents (n, open) of those left open."""

@@ -19,6 +19,8 @@ from gempy_gan.priors.generator import GeneratorPrior, kept
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gempy_gan.prior import LatentPrior
+
 GAME: dict[str, Any] = {  # of several rates, penalties and losses, the best after 30,000 boxes of 16 x 16 x 8
     "loss": "hinge",
     "rate": 5e-4,
@@ -82,9 +84,22 @@ class StyleGanPrior(GeneratorPrior):
 
     def raw(self, noise: Tensor, labels: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
         """The generator's raw output."""
-        style, *flat = torch.split(noise, [self.style, *(math.prod(shape) for shape in self.maps)], dim=1)
-        maps = [part.reshape(len(part), *shape) for part, shape in zip(flat, self.maps, strict=True)]
-        return self.generate((style, labels, maps), weights)
+        style, maps = noise[:, : self.style], noise[:, self.style :]
+        return self.generate((torch.cat([style, labels], dim=1), self.unflat(maps)), weights)
+
+    def unflat(self, latents: Tensor) -> list[Tensor]:
+        """Latents of maps (n, latents) as the map of each level, finest first."""
+        flat = torch.split(latents, [math.prod(shape) for shape in self.maps], dim=1)
+        return [part.reshape(len(part), *shape) for part, shape in zip(flat, self.maps, strict=True)]
+
+    def space(self, name: str, **options: Any) -> LatentPrior:
+        """`w`: with the style behind the mapping; `w+`: with one such style for each level. See `gempy_gan.priors.spaces`."""
+        from gempy_gan.priors.spaces import StyleSpace
+
+        if name not in ("w", "w+"):
+            raise GempyGanError(f"{type(self).__name__} has no latent space {name!r}. Expected 'w' or 'w+'.")
+        known(options, [], "space of styles")
+        return StyleSpace(self, len(self.maps) if name == "w+" else 1)
 
     @property
     def latent_positions(self) -> Tensor:

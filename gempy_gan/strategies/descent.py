@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gempy_gan.strategies.misfit import Misfit
 
-MEMORY = 10  # pairs of steps and gradient changes that L-BFGS remembers
+MEMORY = 30  # pairs of steps and gradient changes that L-BFGS remembers
 HALVINGS = 20  # of a stride, before its realization counts as stuck
 ARMIJO = 1e-4  # share of the promised decrease that a stride must deliver
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DEFAULT_STEPS = {"gauss-newton": 30, "lbfgs": 200, "adam": 1000}
+REMEMBERED = 2**20  # latents that are optimized at once: past steps are kept beside each
 
 
 @dataclass
@@ -34,7 +36,9 @@ class Latent(Strategy):
     `tolerance` is how far from its minimum a draw may end, in posterior standard deviations (RMS over the data). Draws that
     end farther off, and draws that fit the data much worse than the others do, are counted in the trace ("unconverged",
     "trapped") and a GempyGanWarning says so. `starts` > 1 starts each draw from that many latents, its own z0 first, and
-    keeps the lowest minimum. `prior_weight` other than 1 samples no posterior any more.
+    keeps the lowest minimum. `annealing` are factors by which the variance of the data is inflated at first, one after the
+    other, so that vague data lead the way to precise ones; `steps` are then shared by all passes, the last one having half.
+    `prior_weight` other than 1 samples no posterior any more.
     """
 
     requires: ClassVar[type[Prior]] = LatentPrior  # type: ignore[type-abstract]
@@ -45,6 +49,7 @@ class Latent(Strategy):
     starts: int = 1
     prior_weight: float = 1.0
     learning_rate: float = 0.05
+    annealing: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         if self.optimizer not in DEFAULT_STEPS:
@@ -54,6 +59,8 @@ class Latent(Strategy):
                 f"Latent's tolerance, prior_weight, learning_rate, starts and steps are {self.tolerance}, {self.prior_weight}, "
                 f"{self.learning_rate}, {self.starts} and {self.steps}. Expected positive numbers."
             )
+        if not all(factor >= 1 for factor in self.annealing):
+            raise GempyGanError(f"Latent's annealing is {list(self.annealing)}. Expected factors of the variance, 1 or more.")
 
     def sample(self, prior: Prior, likelihood: LikelihoodLike, n: int, generator: torch.Generator) -> Draws:
         """Draw n realizations, each the minimum for its own perturbed data and its own prior latent."""
@@ -83,11 +90,31 @@ class Latent(Strategy):
         return Draws(values, found.z, trace=trace)
 
     def _minimise(self, misfit: Misfit, anchor: Tensor, start: Tensor) -> Minimum:
-        steps = self.steps or DEFAULT_STEPS[self.optimizer]
+        """The minima of all rows, as many at once as the optimizer's memory of past steps allows."""
+        rows = max(1, REMEMBERED // start[0].numel())
+        found = [
+            self._annealed(misfit.of_rows(part), anchor[part], start[part])
+            for part in (slice(first, first + rows) for first in range(0, len(start), rows))
+        ]
+        return Minimum(
+            torch.cat([f.z for f in found]),
+            torch.cat([f.objective for f in found]),
+            torch.cat([f.converged for f in found]),
+            max(f.steps for f in found),
+        )
+
+    def _annealed(self, misfit: Misfit, anchor: Tensor, start: Tensor) -> Minimum:
+        steps, passes = self.steps or DEFAULT_STEPS[self.optimizer], len(self.annealing)
+        early = -(-steps // (2 * passes)) if passes else 0
+        for factor in self.annealing:  # data of more variance, or a heavier prior: the minimum is the same
+            start = self._pass(misfit, anchor, start, self.prior_weight * factor, early).z
+        return self._pass(misfit, anchor, start, self.prior_weight, max(1, steps - early * passes))
+
+    def _pass(self, misfit: Misfit, anchor: Tensor, start: Tensor, weight: float, steps: int) -> Minimum:
         if self.optimizer == "adam":
-            return adam(misfit, anchor, start, self.prior_weight, steps, self.tolerance, self.learning_rate)
+            return adam(misfit, anchor, start, weight, steps, self.tolerance, self.learning_rate)
         minimise = gauss_newton if self.optimizer == "gauss-newton" else lbfgs
-        return minimise(misfit, anchor, start, self.prior_weight, steps, self.tolerance)
+        return minimise(misfit, anchor, start, weight, steps, self.tolerance)
 
 
 def _lower(a: Minimum, b: Minimum) -> Minimum:

@@ -30,6 +30,10 @@ class Misfit:
         residual = self.likelihood.residual(self.prior.decode(z))
         return residual if self.noise is None else residual - self.noise
 
+    def of_rows(self, rows: slice) -> Misfit:
+        """That of some of the realizations, with their noise."""
+        return Misfit(self.prior, self.likelihood, None if self.noise is None else self.noise[rows])
+
     def linearize(self, z: Tensor) -> Linearization:
         """Residuals at z, and the products with their Jacobian A (one A per realization) and its transpose."""
         return linearize(self, z)
