@@ -12,6 +12,7 @@ from gempy_gan.errors import GempyGanError
 from gempy_gan.labels import Label
 from gempy_gan.learning import Domain
 from gempy_gan.networks.plane_unet import PlaneUNet
+from gempy_gan.networks.well_masks import MOST, random_wells
 from gempy_gan.priors.diffusion import (
     SPREAD,
     DiffusionRecipe,
@@ -21,7 +22,6 @@ from gempy_gan.priors.diffusion import (
     trusted,
 )
 from gempy_gan.priors.mixture import MixturePrior
-from gempy_gan.priors.well_masks import MOST, random_wells
 from gempy_gan.properties import Property
 
 SHAPE = (8, 12, 4)

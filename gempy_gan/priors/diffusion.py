@@ -15,8 +15,8 @@ from gempy_gan.learning import Domain, LearnedPrior, Recipe, known
 from gempy_gan.networks.channels import Channels
 from gempy_gan.networks.plane_unet import PlaneUNet
 from gempy_gan.networks.planes import fold, unfold
-from gempy_gan.prior import DiffusionPrior
 from gempy_gan.networks.well_masks import random_wells
+from gempy_gan.prior import DiffusionPrior
 
 if TYPE_CHECKING:
     from torch import Tensor
