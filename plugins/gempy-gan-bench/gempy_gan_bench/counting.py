@@ -52,7 +52,7 @@ def _counting(method: Callable[..., Tensor], found: Evaluations, busy: list[bool
         finally:
             busy[0] = False
         found.forward += len(x)
-        return _Tap.apply(values, found) if torch.is_grad_enabled() else values  # type: ignore[no-untyped-call, no-any-return]
+        return _Tap.apply(values, found) if torch.is_grad_enabled() else values  # type: ignore[no-untyped-call]
 
     return counting
 
@@ -73,16 +73,17 @@ class _Tap(torch.autograd.Function):
         ctx.found = inputs[1]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         ctx.found.backward += len(gradient)
         return _Tap.apply(gradient, ctx.found), None  # type: ignore[no-untyped-call]
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:  # type: ignore[override]
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
         return tangent.view_as(tangent)
 
 
 def _subclasses(cls: type) -> Iterator[type]:
+    found: type
     for found in cls.__subclasses__():
         yield found
         yield from _subclasses(found)

@@ -81,7 +81,7 @@ def spread_error(values: Array, weights: ArrayLike | None = None) -> float:
     if n < 3:
         return math.nan
     left = [spread(np.delete(values, k, axis=0), np.delete(w, k) / (1 - w[k])) for k in range(n) if w[k] < 1]
-    return math.sqrt((n - 1) / n * float(np.square(left - np.mean(left)).sum()))
+    return math.sqrt((n - 1) * float(np.var(left)))
 
 
 def superposition(ensemble: Ensemble) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from gempy_gan_bench.truths import Truth
 TOP, TOP_TIME = -1008.0, 0.72  # metres, seconds of two-way time: where the box lies
 FREQUENCY, VELOCITY, SAMPLING, MARGIN = 60.0, 2800.0, 0.002, 0.004  # Hz, m/s, s, s above and below the box
 COARSE, FINE = (2650.0, 2150.0), (2950.0, 2350.0)  # m/s, kg/m3; mixed after Wyllie
+PLASTIC = 1.32471795724474602596
+START = (0.35, 0.2)  # of the sequence of columns: no large gap is left by the first 4, 8 or 20
 WELLS, SEISMIC, WEAK, HELD_OUT = range(4)  # streams of noise
 
 
@@ -30,10 +32,9 @@ def columns_of(shape: tuple[int, int, int], count: int) -> NDArray[np.int64]:
 
     The additive recurrence of the plastic number (Roberts 2018), without columns that were there before.
     """
-    plastic = 1.32471795724474602596
     found: dict[tuple[int, int], None] = {}
-    for k in range(1, 100 * count):
-        u, v = (0.5 + k / plastic) % 1, (0.5 + k / plastic**2) % 1
+    for k in range(100 * count):
+        u, v = (START[0] + k / PLASTIC) % 1, (START[1] + k / PLASTIC**2) % 1
         found[int(u * shape[0]), int(v * shape[1])] = None
         if len(found) == count:
             break

@@ -69,8 +69,8 @@ def protocol(files: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{', '.join(f'{name} {value:g}' for name, value in OFF_CENTRE.items())}."
     )
     given = (
-        f"Data are {wells} nested vertical wells through the whole height (coarse fraction, noise {data['well_std']:g}), and where "
-        f"it says so the seismic traces of every column (noise {data['seismic_noise']:g} of the signal's RMS). "
+        f"Data are {wells} nested vertical wells through the whole height (coarse fraction; noise {data['well_std']:g}), and "
+        f"where it says so the seismic traces of every column (noise {data['seismic_noise']:g} of the signal's RMS). "
         f"{data['held_out']} more wells are held out."
     )
     meant = (
@@ -139,8 +139,9 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _about(truth: Truth) -> str:
-    labels = (f"{name.replace('_', '-')} {truth.labels[name]:.3g}" for name in ("net_to_gross", "width", "sinuosity"))
-    return ", ".join(labels) + " (of the whole volume)"
+    return (
+        f"net-to-gross {truth.net_to_gross:.2f}, width {truth.labels['width']:.0f} m, sinuosity {truth.labels['sinuosity']:.2f}"
+    )
 
 
 def _realizations(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -183,5 +184,5 @@ def _png(values: Any) -> str:
     colours = np.array(colormaps["cividis"](np.nan_to_num(values)))
     colours[np.isnan(values)] = 1.0
     out = io.BytesIO()
-    image.imsave(out, colours, format="png", metadata={"Software": None})
+    image.imsave(out, colours, format="png", metadata={"Software": ""})
     return base64.b64encode(out.getvalue()).decode()

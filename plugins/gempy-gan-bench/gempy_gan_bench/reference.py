@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from gempy_gan import Constraints, Prior, progress
 from gempy_gan.plain_torch import plain_torch
+from gempy_gan_bench.files import keep_arrays
 from gempy_gan_bench.protocol import PROPERTY
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def reference(prior: Prior, problems: Sequence[Constraints], draws: int, file: P
             values = _draw(prior, channel, _generator(seed, chunk))
         sums.add(values, np.stack([weight(values) for weight in weigh], axis=1))
         if sums.chunks % SAVED_EVERY == 0 or sums.chunks == total:
-            _keep(file, sums)
+            keep_arrays(file, **vars(sums))
     progress.report("prior draws of the reference", draws, draws)
     return [
         {"spread": float(spread), "effective": float(effective), "draws": sums.chunks * CHUNK}
@@ -109,10 +109,3 @@ def _kept(file: Path) -> Sums | None:
         return None
     with np.load(file) as held:
         return Sums(int(held["chunks"]), held["weight"], held["square"], held["first"], held["second"])
-
-
-def _keep(file: Path, sums: Sums) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{os.getpid()}.npz")
-    np.savez(partial, **vars(sums))
-    partial.replace(file)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import multiprocessing
-import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,9 +18,10 @@ import numpy as np
 from gempy_gan import Ensemble, GempyGanError, GempyGanWarning, invert, progress
 from gempy_gan.ensemble import plain
 from gempy_gan.inversion import describe_prior, describe_strategy, versions
-from gempy_gan_bench import __version__, figures, observations, reference, truths
+from gempy_gan_bench import __version__, figures, observations, real, reference, truths
 from gempy_gan_bench.contenders import Contender
 from gempy_gan_bench.counting import counted
+from gempy_gan_bench.files import keep_json
 from gempy_gan_bench.page import images
 from gempy_gan_bench.protocol import Case, Protocol, key
 
@@ -97,31 +97,24 @@ def finished(task: Task, folder: Path) -> bool:
     if task.case is None and not task.truth:
         return bool(held["draws"] >= task.draws)
     if held["label"] != task.contender.label:
-        write(file, {**held, "label": task.contender.label})
+        keep_json(file, {**held, "label": task.contender.label})
     return True
 
 
 def compute(task: Task, folder: Path, cache: Path) -> None:
     """Make one file."""
     if task.case is not None:
-        made = _case(task, task.case)
+        made = _case(task, task.case, cache)
     elif task.truth:
         made = _weak(task)
     else:
         made = _reference(task, cache)
     record = {"name": task.name, "record": task.record(), "protocol": asdict(task.protocol), "member": task.member}
     made = {**record, "versions": {"gempy-gan-bench": __version__, **versions()}, **made}
-    write(task.file(folder), made)
+    keep_json(task.file(folder), made)
 
 
-def write(file: Path, content: Any) -> None:
-    """JSON, whole or not at all."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(json.dumps(plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(file)
-
-
-def _case(task: Task, case: Case) -> dict[str, Any]:
+def _case(task: Task, case: Case, cache: Path) -> dict[str, Any]:
     prior = task.contender.built_prior(task.protocol, task.member)
     strategy = task.contender.built_strategy(prior)
     truth = truths.of(task.protocol)[case.truth - 1]
@@ -131,6 +124,7 @@ def _case(task: Task, case: Case) -> dict[str, Any]:
     held_out = observations.held_out(task.protocol, truth)
     found = figures.data_figures(ensemble, data.hard[0], held_out, truth.fraction)
     found["chi2"] = figures.seismic_chi2(ensemble, data.soft[0]) if data.soft else None
+    found |= real.texture(figures.fractions(ensemble), truth.fraction, real.deposits(task.protocol, cache))
     return {**_about(task, strategy), "case": asdict(case), "figures": _finite(found), **spent, "pictures": _pictures(ensemble)}
 
 

@@ -29,6 +29,8 @@ COLUMNS: Mapping[str, tuple[str, str]] = {  # key: heading, format
     "spread": ("spread", ".3f"),
     "superposition": ("superposition", ".4f"),
     "rising_time": ("time rises", ".3f"),
+    "variogram_error": ("variogram error", ".2f"),
+    "checkerboard": ("checkerboard", ".2f"),
     "cpu_s": ("CPU s", ".3g"),
     "forward_evaluations": ("evaluations", ".4g"),
     "backward_evaluations": ("gradients", ".4g"),

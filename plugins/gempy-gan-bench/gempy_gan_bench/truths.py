@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gempy_gan import GempyGanError, get_prior
+from gempy_gan import GempyGanError, Prior, get_prior
 from gempy_gan.learning import LearnedPrior
 from gempy_gan.metrics.windows import cut
 from gempy_gan.seeds import Origin, realization_seed
@@ -29,6 +28,8 @@ OFF_CENTRE: Mapping[str, float] = {  # outside the ranges that priors learn from
 }
 MOST_TRIED = 200
 
+Shape = tuple[int, int, int]
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -43,31 +44,31 @@ class Truth:
     @property
     def fraction(self) -> NDArray[np.float64]:
         """The coarse fraction (nx, ny, nz)."""
-        return self.values[self.properties.index(PROPERTY)].astype(np.float64)
+        return np.asarray(self.values[self.properties.index(PROPERTY)], dtype=np.float64)
+
+    @property
+    def net_to_gross(self) -> float:
+        """Share of the box's cells that are coarse."""
+        return float((self.fraction > COARSE).mean())
 
     def record(self) -> dict[str, Any]:
         """Where it comes from, as plain JSON values."""
-        sand = float((self.fraction > COARSE).mean())
         labels = {name: round(float(value), 4) for name, value in self.labels.items()}
-        return {"set": SEED, "number": self.number, "seed": self.seed, "net_to_gross": round(sand, 4), "labels": labels}
-
-
-@cache
-def truths(shape: tuple[int, int, int], columns: tuple[int, int]) -> tuple[Truth, Truth, Truth]:
-    """The three truths of a box.
-
-    The first two are the first realizations of the set whose box has a net-to-gross in `SANE`; the third is the first such one
-    with the labels `OFF_CENTRE`. The box is cut from the volume at a corner drawn by the realization's seed.
-    """
-    volume = (max(columns[0], shape[0]), max(columns[1], shape[1]), shape[2])
-    first = _next(volume, shape, 0, {})
-    second = _next(volume, shape, first.number + 1, {})
-    return first, second, _next(volume, shape, second.number + 1, OFF_CENTRE)
+        return {"set": SEED, "number": self.number, "net_to_gross": round(self.net_to_gross, 4), "labels": labels}
 
 
 def of(protocol: Protocol) -> tuple[Truth, Truth, Truth]:
-    """The truths of a protocol."""
-    return truths(protocol.shape, protocol.columns)
+    """The truths of a protocol.
+
+    The first two are the first realizations of the set whose box has a net-to-gross in `SANE`; the third is the next such one
+    with the labels `OFF_CENTRE`. The box is cut from the volume at a corner drawn by the realization's seed.
+    """
+    return _truths(protocol.shape, protocol.columns)
+
+
+def box_of(protocol: Protocol, number: int, labels: Mapping[str, float] | None = None) -> Truth:
+    """The box that is cut from one realization of the set, with the labels that are given instead of drawn."""
+    return _cut(protocol.shape, protocol.columns, number, labels)
 
 
 def physics() -> str:
@@ -75,32 +76,38 @@ def physics() -> str:
     return str(get_prior(SIMULATOR).state()["version"])
 
 
-def box_of(number: int, volume: tuple[int, int, int], shape: tuple[int, int, int], labels: Mapping[str, float]) -> Truth:
-    """The box that is cut from one realization of the set."""
-    simulator: Any = get_prior(SIMULATOR, shape=volume, cell_size=CELL_SIZE)
-    seed = realization_seed(SEED, number)
-    values, found = simulator.simulate(seed, labels or None)
-    room = [v - s + 1 for v, s in zip(volume[:2], shape[:2], strict=True)]
-    corner = np.random.default_rng([seed, 2]).integers(0, room)
-    return Truth(number, cut(values, corner, shape).copy(), tuple(p.name for p in simulator.properties), found, seed)
-
-
-def check_unseen(prior: Any) -> None:
+def check_unseen(prior: Prior) -> None:
     """Raise GempyGanError where a prior learned from the set of realizations that truths are taken from."""
     if not isinstance(prior, LearnedPrior):
         return
     origin = Origin.of(prior.card.get("data", {}))
     if origin is not None and origin.seed == SEED:
         raise GempyGanError(
-            f"This prior learned from the simulations of seed {SEED}, which truths are taken from. Train it on others."
+            f"This prior learned from simulations of seed {SEED}, which truths are taken from. Expected another: train it anew."
         )
 
 
-def _next(volume: tuple[int, int, int], shape: tuple[int, int, int], start: int, labels: Mapping[str, float]) -> Truth:
-    for number in count(start):
-        found = box_of(number, volume, shape, labels)
-        if SANE[0] <= float((found.fraction > COARSE).mean()) <= SANE[1]:
+@cache
+def _truths(shape: Shape, columns: tuple[int, int]) -> tuple[Truth, Truth, Truth]:
+    first = _next(shape, columns, 0, None)
+    second = _next(shape, columns, first.number + 1, None)
+    return first, second, _next(shape, columns, second.number + 1, OFF_CENTRE)
+
+
+def _next(shape: Shape, columns: tuple[int, int], start: int, labels: Mapping[str, float] | None) -> Truth:
+    """The first realization, from a number on, in which wells see both facies."""
+    for number in range(start, start + MOST_TRIED):
+        found = _cut(shape, columns, number, labels)
+        if SANE[0] <= found.net_to_gross <= SANE[1]:
             return found
-        if number - start == MOST_TRIED:
-            raise GempyGanError(f"None of {MOST_TRIED} simulations has a box of {shape} cells with a net-to-gross in {SANE}.")
-    raise AssertionError
+    raise GempyGanError(f"None of {MOST_TRIED} simulations has a box of {shape} cells with a net-to-gross in {SANE}.")
+
+
+def _cut(shape: Shape, columns: tuple[int, int], number: int, labels: Mapping[str, float] | None) -> Truth:
+    volume = (max(columns[0], shape[0]), max(columns[1], shape[1]), shape[2])
+    simulator: Any = get_prior(SIMULATOR, shape=volume, cell_size=CELL_SIZE)
+    seed = realization_seed(SEED, number)
+    values, found = simulator.simulate(seed, labels)
+    room = [v - s + 1 for v, s in zip(volume[:2], shape[:2], strict=True)]
+    corner = np.random.default_rng([seed, 2]).integers(0, room).tolist()
+    return Truth(number, cut(values, corner, shape).copy(), tuple(p.name for p in simulator.properties), found, seed)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gempy_gan.cli.settings import Setting
+from gempy_gan_bench.commands.cache import user_cache, with_cache
 from gempy_gan_bench.commands.table import outputs, write_outputs
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", default="bench", show_default=True, metavar="FOLDER", help="Where finished cases are kept, and found again."
 )
-@click.option("--cache", metavar="FOLDER", help="Where sums of prior draws are kept. Default: the user's cache folder.")
+@with_cache
 @click.option(
     "-n", "--number", type=click.IntRange(min=2), metavar="N", help="Realizations of each case, for each trained prior."
 )
@@ -97,7 +98,7 @@ def command(
     files = ctx.parent.params.get("files", ()) if ctx.parent is not None else ()
     try:
         with progress_bar():
-            failed = run(wanted, folder, Path(cache) if cache else _user_cache(), jobs, files)
+            failed = run(wanted, folder, user_cache(cache), jobs, files)
     except KeyboardInterrupt:
         kept = sum(finished(task, folder) for task in wanted)
         raise Interrupted(f"Interrupted. {kept} of {len(wanted)} parts are kept in {out}; the same command goes on.") from None
@@ -163,9 +164,3 @@ def _draws(contender: Contender, protocol: Any, asked: int | None) -> int:
     prior = contender.built_prior(protocol, protocol.members[0])
     slow = isinstance(prior, Simulator) or (isinstance(prior, DiffusionPrior) and isinstance(prior, LearnedPrior))
     return 0 if slow else ENOUGH_DRAWS
-
-
-def _user_cache() -> Path:
-    import os
-
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gempy-gan-bench"

@@ -54,6 +54,7 @@ def write_outputs(
 def _page(found: list[dict[str, Any]], files: list[dict[str, Any]]) -> str:
     from gempy_gan_bench import truths
     from gempy_gan_bench.page import page
+    from gempy_gan_bench.protocol import Protocol
 
     data = files[0]["record"]["data"]
-    return page(found, files, truths.truths(tuple(data["shape"]), tuple(data["columns"])))
+    return page(found, files, truths.of(Protocol(tuple(data["shape"]), tuple(data["columns"]))))
