@@ -1,43 +1,58 @@
-"""Have Markov chains mixed? Split R-hat and effective sample size of scalar summaries."""
+"""Have Markov chains converged? R-hat and effective sample size, and the rule that both must meet."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+RHAT = 1.01  # the most that converged chains may have (Vehtari et al. 2021, section 4.3)
+ENOUGH = 400  # effective draws that R-hat and the sample sizes themselves need to be reliable (the same)
+TAILS = (0.05, 0.95)  # quantiles whose effective sample size is that of the tails
 
-def split_rhat(chains: Tensor) -> Tensor:
-    """Split R-hat (q,) of q summaries along chains (steps, chains, q): near 1 when the chains agree (Gelman et al. 2013, 11.4).
 
-    Each chain is halved, so that one chain that drifts disagrees with itself. NaN for fewer than 4 steps; 1 for constants.
+@dataclass(frozen=True)
+class Convergence:
+    """The worst R-hat and the least effective sample size of what is watched; NaN where there is too little to tell.
 
-    >>> split_rhat(torch.randn(200, 4, 1, generator=torch.Generator().manual_seed(0))).item() < 1.05
-    True
+    `needed` is how many effective draws there must be.
     """
-    half = len(chains) // 2
-    if half < 2:
-        return torch.full((chains.shape[2],), torch.nan, dtype=chains.dtype)
-    halves = torch.cat([chains[:half], chains[-half:]], dim=1)
-    within = halves.var(dim=0).mean(dim=0)
-    between = halves.mean(dim=0).var(dim=0)
-    return torch.where(within > 0, ((half - 1) / half + between / within).sqrt(), torch.where(between > 0, torch.inf, 1.0))
+
+    rhat: float
+    effective: float
+    needed: float = ENOUGH
+
+    @property
+    def reached(self) -> bool:
+        """R-hat at most 1.01, and enough effective draws; never where either is NaN."""
+        return self.rhat <= RHAT and self.effective >= self.needed
 
 
-def effective_sample_size(chains: Tensor) -> Tensor:
-    """Number (q,) of independent draws that all steps of all chains (steps, chains, q) are worth.
+def convergence(watched: Tensor, needed: float = ENOUGH) -> Convergence:
+    """Rank-normalised split R-hat and the lesser of bulk and tail effective sample size, over summaries (steps, chains, q).
 
-    Autocorrelations are averaged over chains and summed in pairs until a pair is negative (Geyer 1992).
+    Both are those of Vehtari et al. (2021), as arviz-stats computes them. A summary that is the same number everywhere counts as
+    converged. R-hat wants two chains and four steps.
+
+    >>> found = convergence(torch.randn(200, 4, 1, generator=torch.Generator().manual_seed(0)))
+    >>> found.reached, round(found.rhat, 2)
+    (True, 1.0)
+    >>> convergence(torch.randn(3, 4, 1)).reached
+    False
     """
-    steps, number, _ = chains.shape
-    centred = chains - chains.mean(dim=(0, 1))
-    spectrum = torch.fft.rfft(centred, n=2 * steps, dim=0)
-    covariance = torch.fft.irfft(spectrum.abs().square(), n=2 * steps, dim=0)[:steps].mean(dim=1) / steps
-    rho = covariance / covariance[0].clamp(min=torch.finfo(chains.dtype).tiny)
-    pairs = rho[: steps // 2 * 2].reshape(-1, 2, rho.shape[1]).sum(dim=1)
-    kept = (pairs > 0).cumprod(dim=0)
-    time: Tensor = (2 * (pairs * kept).sum(dim=0) - 1).clamp(min=1 / (steps * number))
-    return (steps * number) / time
+    from arviz_stats.base import array_stats
+
+    steps, chains, _ = watched.shape
+    values = watched.double().numpy()
+    values = values[..., np.ptp(values, axis=(0, 1)) > 0]
+    if not values.shape[2]:
+        return Convergence(1.0, float(steps * chains), needed)
+    with np.errstate(divide="ignore", invalid="ignore"):  # chains that never move differ by infinitely much
+        rhat = array_stats.rhat(values, chain_axis=1, draw_axis=0)
+        bulk = array_stats.ess(values, chain_axis=1, draw_axis=0, method="bulk")
+        tail = array_stats.ess(values, chain_axis=1, draw_axis=0, method="tail", prob=TAILS)
+    return Convergence(float(rhat.max()), float(np.minimum(bulk, tail).min()), needed)

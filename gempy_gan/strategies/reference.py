@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,8 +27,8 @@ class Deviation:
     whole: Tensor
     inside: Tensor
 
-    def mixed(self, share: float, other: Deviation, rest: float) -> Deviation:
-        """share * self + rest * other."""
+    def mixed(self, share: Tensor | float, other: Deviation, rest: Tensor | float) -> Deviation:
+        """share * self + rest * other, with numbers or columns (n, 1)."""
         return Deviation(share * self.whole + rest * other.whole, share * self.inside + rest * other.inside)
 
     def where(self, chosen: Tensor, other: Deviation) -> Deviation:
@@ -36,10 +36,17 @@ class Deviation:
         column = chosen[:, None]
         return Deviation(torch.where(column, self.whole, other.whole), torch.where(column, self.inside, other.inside))
 
+    def rows(self, index: Tensor) -> Deviation:
+        """The rows of this index (m,)."""
+        return Deviation(self.whole[index], self.inside[index])
+
 
 @dataclass(frozen=True)
 class Reference:
-    """N(mean, (I + V' diag(information) V)^-1) over flat latents (k,); the rows of V (r, k) are orthonormal."""
+    """N(mean, (I + V' diag(information) V)^-1) over flat latents (k,); the rows of V (r, k) are orthonormal.
+
+    `information` is (r,), or (n, r) where each of n deviations has its own.
+    """
 
     mean: Tensor
     information: Tensor
@@ -58,7 +65,22 @@ class Reference:
 
     def log_weight(self, deviation: Deviation) -> Tensor:
         """log of N(0, I) over the reference, (n,), up to a constant."""
-        return 0.5 * deviation.inside.square() @ self.information - deviation.whole @ self.mean
+        return 0.5 * (deviation.inside.square() * self.information).sum(dim=1) - deviation.whole @ self.mean
+
+    def tempered(self, powers: Tensor) -> Reference:
+        """What the reference is where the likelihood is raised to `powers` (n,), one for each of n deviations."""
+        return replace(self, information=powers.to(self.information)[:, None] * self.information)
+
+    def spread(self, force: Tensor) -> Deviation:
+        """Covariance times vectors (n, k)."""
+        inside = force @ self.directions.T
+        shrink = 1 / (1 + self.information)
+        return Deviation(force + (inside * (shrink - 1)) @ self.directions, inside * shrink)
+
+    def energy(self, deviation: Deviation) -> Tensor:
+        """x' covariance^-1 x / 2 of deviations x, (n,), in double precision."""
+        informed = (deviation.inside.double().square() * self.information.double()).sum(dim=1)
+        return 0.5 * (deviation.whole.double().square().sum(dim=1) + informed)
 
 
 def prior_reference(latents: int) -> Reference:
