@@ -36,7 +36,6 @@ from gempy_gan.priors.empirical import EmpiricalPrior
 from gempy_gan.priors.exact import gaussian_posterior, linear_operator, lookup_weights, mixture_posterior
 from gempy_gan.priors.gaussian import GaussianPrior
 from gempy_gan.priors.mixture import MixturePrior
-from gempy_gan.strategies.convergence import effective_sample_size, split_rhat
 from gempy_gan.strategies.esmda import ESMDA
 from gempy_gan.strategies.guided import Guided
 from gempy_gan.strategies.in_space import InSpace
@@ -59,9 +58,9 @@ REACHES = [
     ("latent", few_data, Latent("lbfgs"), CHANCE),
     ("latent", real_size, Latent(), CHANCE),
     ("pcn", few_data, PCN(), CHANCE),
-    ("pcn", few_data, PCN("prior", burn_in=20, steps=200, start=Latent()), CHANCE),
+    ("pcn", few_data, PCN("prior", chains=20, burn_in=50, start=Latent()), CHANCE),
     ("pcn", wells_and_seismic, PCN(chains=40), CHANCE),
-    ("pcn", real_size, PCN(chains=100, burn_in=10, steps=20), CHANCE),
+    ("pcn", real_size, PCN(chains=100, burn_in=10), CHANCE),
     ("space", another_space, InSpace(), CHANCE),
     ("guided", mixture, Guided(), CHANCE),
     ("esmda", few_data, ESMDA(members=1000), CHANCE),
@@ -427,55 +426,3 @@ def test_taper_falls_smoothly_from_one_to_zero():
     assert taper.diff().diff().abs().max() < 1e-4  # twice differentiable, also where its two pieces meet
     points = torch.rand((60, 3), generator=seeded(0)).double()
     assert torch.linalg.eigvalsh(gaspari_cohn(torch.cdist(points, points))).min() > -1e-9  # a correlation function in 3-D
-
-
-# Markov chains
-
-
-def test_chains_that_do_not_mix_are_reported():
-    known = wells_and_seismic()
-    with pytest.warns(GempyGanWarning, match="The chains have not mixed: split R-hat is"):
-        draws = PCN("prior", burn_in=20, steps=20).sample(known.prior, known.likelihood, 10, seeded(0))
-    assert draws.trace["rhat"] > 1.1
-
-
-def test_fewer_chains_give_several_draws_each():
-    known = few_data()
-    draws = PCN(chains=3, steps=40).sample(known.prior, known.likelihood, 10, seeded(0))
-    assert len(draws.values) == 10
-    assert len(draws.values.flatten(1).unique(dim=0)) == 10
-    assert torch.allclose(known.prior.decode(draws.latents), draws.values)
-
-
-def test_chains_start_where_another_strategy_ends():
-    known = wells_and_seismic()
-    start = Latent().sample(known.prior, known.likelihood, 5, seeded(0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", GempyGanWarning)
-        frozen = PCN("prior", burn_in=0, steps=1, step_size=1e-9, start=Latent()).sample(
-            known.prior, known.likelihood, 5, seeded(0)
-        )
-    assert torch.allclose(frozen.values, start.values, atol=1e-5)
-    with pytest.raises(GempyGanError, match="PCN cannot start from Rejection, which draws no latents"):
-        PCN(start=Rejection(500)).sample(known.prior, one_vague_datum(known), 5, seeded(0))
-
-
-def one_vague_datum(known: Case) -> Likelihood:
-    hard = HardData([[0, 0, 0]], [0.5], 0.5, "porosity")
-    return Likelihood.of(Constraints(a_grid(known.prior.shape), hard), known.prior)
-
-
-def test_split_rhat_and_effective_sample_size_of_known_chains():
-    noise = torch.randn((2000, 4, 2), generator=seeded(0)).double()
-    assert (split_rhat(noise) - 1).abs().max() < 0.01
-    drifting = noise + torch.linspace(0, 3, 2000).double()[:, None, None]
-    assert split_rhat(drifting).min() > 1.2
-    apart = noise + torch.arange(4).double()[:, None]
-    assert split_rhat(apart).min() > 1.5
-    assert split_rhat(torch.ones(10, 2, 1).double()).item() == 1
-    chains = torch.zeros(2000, 4, 2).double()
-    for k in range(1, 2000):
-        chains[k] = 0.8 * chains[k - 1] + 0.6 * noise[k]
-    # an autoregression of 0.8 makes 8,000 steps worth 8000 * 0.2 / 1.8 = 889 draws; the estimate is right within a fifth
-    assert effective_sample_size(chains).mean().item() == pytest.approx(889, rel=0.2)
-    assert effective_sample_size(noise).mean().item() == pytest.approx(8000, rel=0.1)
