@@ -16,6 +16,11 @@ MEANING = {
     "match": ("high", "wells: share of realizations x cells that match, mean over facies, or over low, middle, high values"),
     "chi2": ("1", "mean of ((realization - datum) / std)^2; > 1: data missed, < 1: fitted closer than their errors"),
     "worst_well": ("1", "chi2 of the well that is missed most"),
+    "unreached": ("0", "data that no realization comes within 5 standard deviations of"),
+    "opposed": ("0", "pairs of neighbouring cells whose data differ more than twice as much as in any realization"),
+    "outside_prior": ("0", "data outside everything that unconditional realizations hold"),
+    "prior_p": ("", "probability that data drawn from the prior look at least as odd; small: the data contradict it"),
+    "silent_traces": ("0", "traces that are zero throughout"),
     "mae": ("low", "mean absolute difference between realization and datum"),
     "correlation": ("high", "of prediction and data"),
     "sd": ("", "mean over cells of the standard deviation across realizations"),
@@ -134,6 +139,7 @@ def _verdict(f: Figure) -> Iterator[str]:
         yield f"{f.group}: missed by more than its errors allow (chi2 {value:.2f})."
     if f.key == "chi2" and value < 0.5:
         yield f"{f.group}: fitted closer than its errors justify (chi2 {value:.2f}); the errors may be set too large."
+    yield from _conflict(f, value)
     if f.key == "match" and f.unconditional is not None and value <= f.unconditional:
         yield f"{f.group}: matched no better ({value:.2f}) than by unconditional realizations ({f.unconditional:.2f})."
     if f.key in ("crps", "brier"):
@@ -151,6 +157,29 @@ def _verdict(f: Figure) -> Iterator[str]:
         yield f"{f.group}: a grid of cells shows through ({value:.1f} times the power of unconditional realizations is added)."
     if f.key == "collapsed_cells" and value > 0.1:
         yield f"{f.group}: {value:.0%} of the cells without data have no spread left."
+
+
+def _conflict(f: Figure, value: float) -> Iterator[str]:
+    """Data that no realization honours, and data that contradict the prior or each other."""
+    if f.key == "worst_well" and value > 9:
+        yield f"{f.group}: the well that is missed most is {f.note} (chi2 {value:.3g})."
+    if f.key == "unreached":
+        yield f"{f.group}: no realization comes within 5 standard deviations of {_count(value, 'datum', 'data')} ({f.note})."
+    if f.key == "opposed":
+        differ = _count(value, "pair of neighbouring cells differs", "pairs of neighbouring cells differ")
+        yield f"{f.group}: {differ} over twice as much as in any realization ({f.note}): the data contradict each other."
+    if f.key == "outside_prior":
+        lie = _count(value, "datum lies", "data lie")
+        yield f"{f.group}: {lie} outside everything the prior makes ({f.note}): a wrong unit or property, or a wrong prior."
+    if f.key == "prior_p" and f.note:
+        yield f"{f.group}: the data do not look like the prior's, p = {value:.2g} ({f.note})."
+    if f.key == "silent_traces":
+        traces = _count(value, "trace is", "traces are")
+        yield f"{f.group}: {traces} zero throughout ({f.note}): set dead traces to NaN, or they count as data."
+
+
+def _count(value: float, one: str, several: str) -> str:
+    return f"{value:.0f} {one if value == 1 else several}"
 
 
 def _row(f: Figure) -> tuple[str, ...]:

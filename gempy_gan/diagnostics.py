@@ -15,7 +15,7 @@ from gempy_gan.diagnosis import Diagnosis, Figure
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError, GridError
 from gempy_gan.grid import Grid
-from gempy_gan.metrics import checkerboard
+from gempy_gan.metrics import checkerboard, conflict
 
 Array = NDArray[np.float64]
 Values = Mapping[str, float | None]
@@ -104,16 +104,43 @@ def _trace(ensemble: Ensemble) -> dict[str, float]:
 
 
 def _agreement(kind: str, ensemble: Ensemble, term: HardData | SoftData, baseline: Ensemble | None) -> list[Figure]:
-    """How the realizations agree with one term of the data, and how unconditional ones do by luck."""
+    """How the realizations agree with one term of the data, and how unconditional ones do by luck; and what contradicts what."""
     if isinstance(term, SoftData):
-        luck = None if baseline is None else _soft_misfit(baseline, term)
-        return _figures(f"{kind}: {term.name}", _soft_misfit(ensemble, term), luck)
+        return _soft_agreement(f"{kind}: {term.name}", ensemble, term, baseline)
+    group, facies = f"{kind}: {term.property}", ensemble.property(term.property).is_facies
     luck = None if baseline is None else _hard_misfit(baseline, term)
-    figures = _figures(f"{kind}: {term.property}", _hard_misfit(ensemble, term), luck)
-    if term.wells is not None and not ensemble.property(term.property).is_facies and len(term):
+    figures = _figures(group, _hard_misfit(ensemble, term), luck)
+    if not len(term):
+        return figures
+    if term.wells is not None and not facies:
         worst, value = _worst_well(ensemble, term)
-        figures.append(Figure(f"{kind}: {term.property}", "worst_well", value, note=worst))
+        figures.append(Figure(group, "worst_well", value, note=worst))
+    own, draws = conflict.Predicted(term, facies), _at(ensemble, term.property, term.cells)
+    own.add(draws)
+    figures += [*conflict.unreached(group, own), *conflict.opposed(group, own, draws)]
+    if baseline is not None:
+        prior = conflict.Predicted(term, facies)
+        prior.add(_at(baseline, term.property, term.cells))
+        figures += [*conflict.outside(group, own, *_made(baseline, term.property)), *conflict.beside_prior(group, prior)]
     return figures
+
+
+def _soft_agreement(group: str, ensemble: Ensemble, term: SoftData, baseline: Ensemble | None) -> list[Figure]:
+    own, prior = conflict.Predicted(term), conflict.Predicted(term)
+    misfit = _soft_misfit(ensemble, term, own)
+    figures = _figures(group, misfit, None if baseline is None else _soft_misfit(baseline, term, prior))
+    figures += [*conflict.unreached(group, own), *conflict.silent(group, own)]
+    if baseline is not None:
+        low, high = float(prior.low.min()), float(prior.high.max())
+        figures += [*conflict.outside(group, own, low, high), *conflict.beside_prior(group, prior)]
+    return figures
+
+
+def _made(baseline: Ensemble, name: str) -> tuple[float, float, Array | None]:
+    """Smallest and largest value of a property over all cells of unconditional realizations, and of facies all codes."""
+    values = [part[name].values[:, baseline.grid.active_cells] for part in _batches(baseline)]
+    codes = np.unique(np.concatenate([np.unique(v) for v in values])) if baseline.property(name).is_facies else None
+    return float(min(v.min() for v in values)), float(max(v.max() for v in values)), codes
 
 
 def _hard_misfit(ensemble: Ensemble, term: HardData) -> Values:
@@ -140,14 +167,15 @@ def _worst_well(ensemble: Ensemble, term: HardData) -> tuple[str, float]:
     return worst, misfit[worst]
 
 
-def _soft_misfit(ensemble: Ensemble, term: SoftData) -> Values:
-    """Chi2 and correlation of predicted and observed data, each a mean over realizations."""
-    observed, std, known = term.values.ravel(), term.std.ravel(), np.isfinite(term.values.ravel())
+def _soft_misfit(ensemble: Ensemble, term: SoftData, predicted: conflict.Predicted) -> Values:
+    """Chi2 and correlation of predicted and observed data, each a mean over realizations; `predicted` takes in what they are."""
+    observed, std = predicted.observed, predicted.std
     misfit, agree = [], []
-    for predicted in predictions(ensemble, term):
-        part = predicted[:, known]
-        misfit += [scores.chi2(row[None], observed[known], std[known]) for row in part]
-        agree += [scores.correlation(row, observed[known]) for row in part]
+    for whole in predictions(ensemble, term):
+        part = whole[:, predicted.known]
+        predicted.add(part)
+        misfit += [scores.chi2(row[None], observed, std) for row in part]
+        agree += [scores.correlation(row, observed) for row in part]
     w = ensemble.weights
     correlation = None if None in agree else float(w @ np.array(agree, dtype=np.float64))
     return {"chi2": float(w @ np.array(misfit)), "correlation": correlation}
