@@ -30,14 +30,20 @@ def counted() -> Iterator[Evaluations]:
     """Count what every prior does in the block, copies of priors included: methods are replaced in their classes.
 
     Calls within calls are one evaluation. A product with the transposed Jacobian is one backward row, and so is one with the
-    Jacobian by differentiating twice; forward-mode products are not counted. Classes made within the block are not seen.
+    Jacobian by differentiating twice; forward-mode products are not counted, nor is what a discriminator does.
     """
     found, busy = Evaluations(), [False]
     with ExitStack() as stack:
-        for cls in _subclasses(Prior):
+
+        def count(cls: type) -> None:
             for name in METHODS:
                 if name in vars(cls) and not getattr(vars(cls)[name], "__isabstractmethod__", False):
                     stack.enter_context(mock.patch.object(cls, name, _counting(vars(cls)[name], found, busy)))
+
+        for cls in _subclasses(Prior):
+            count(cls)
+        # strategies import some classes only when they need them
+        stack.enter_context(mock.patch.object(Prior, "__init_subclass__", classmethod(lambda cls, **_: count(cls)), create=True))
         yield found
 
 

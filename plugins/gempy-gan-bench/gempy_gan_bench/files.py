@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from gempy_gan.ensemble import plain
 
 
 def keep_json(file: Path, content: Any) -> None:
-    """Write plain JSON values."""
+    """Write plain JSON values; numbers that are not finite, which JSON has none of, become null."""
     partial = _beside(file)
-    partial.write_text(json.dumps(plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps(_finite(plain(content)), allow_nan=False) + "\n", encoding="utf-8")
     partial.replace(file)
 
 
@@ -26,6 +27,14 @@ def keep_arrays(file: Path, **arrays: NDArray[Any]) -> None:
     with partial.open("wb") as out:
         np.savez(out, **arrays)  # type: ignore[arg-type]  # names are free
     partial.replace(file)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _beside(file: Path) -> Path:

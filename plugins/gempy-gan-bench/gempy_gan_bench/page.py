@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from gempy_gan_bench import tables
-from gempy_gan_bench.figures import THRESHOLD
+from gempy_gan_bench import pictures, tables
 from gempy_gan_bench.tables import COLUMNS, PASSES
-from gempy_gan_bench.truths import OFF_CENTRE, Truth
+from gempy_gan_bench.truths import OFF_CENTRE
 
 DIVERSE = (0.8, 1.2)  # of the reference
 SHOWN = (1, 3)  # truths of which realizations are shown
-GAP, STRETCH, WIDEST = 2, 2, 160  # pixels between layer and section, how often a layer of the section is repeated, screen pixels
+WIDEST = 160  # pixels on the screen
 STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 110rem; padding: 0 1rem; color: #222 }
 p { max-width: 60rem }
@@ -31,24 +26,26 @@ figure { display: inline-block; margin: .5rem 1rem .5rem 0 }
 figcaption, small { font-size: 12px; color: #555 }
 img { image-rendering: pixelated }
 div { overflow-x: auto }
+dl { display: grid; grid-template-columns: max-content auto; gap: 0 1rem } dt { font-weight: 600 } dd { margin: 0 }
 """
 
 HEAD = ("", "truth", "wells", "seismic", "n")
 SUMMARY_HEAD = ("", "prior", "cases", "cases passed", "worst share", "seismic helps")
 
 
-def page(found: Sequence[Mapping[str, Any]], files: Sequence[Mapping[str, Any]], truths: Sequence[Truth]) -> str:
-    """The page of rows, with the pictures that `files` hold, and the truths."""
-    figures = [heading for heading, _ in COLUMNS.values()]
+def page(found: Sequence[Mapping[str, Any]], files: Sequence[Mapping[str, Any]]) -> str:
+    """The page of rows, with the pictures that the files of cases hold."""
     parts = [
         "<h1>Inversion of held-out fluvial deposits</h1>",
         *(f"<p>{html.escape(line)}</p>" for line in protocol(files)),
         "<h2>Truths</h2>",
-        *(_picture(images(truth.fraction), f"{k}: {_about(truth)}") for k, truth in enumerate(truths, start=1)),
+        *_truths(files),
+        "<h2>Figures</h2>",
+        f"<dl>{''.join(f'<dt>{heading}</dt><dd>{html.escape(meaning)}</dd>' for heading, _, meaning in COLUMNS.values())}</dl>",
         "<h2>Summary</h2>",
-        _table((*SUMMARY_HEAD, *figures), [_of_summary(line) for line in tables.summary(found)]),
+        _table(SUMMARY_HEAD, (), [_of_summary(line) for line in tables.summary(found)]),
         "<h2>Cases</h2>",
-        _table((*HEAD, *figures, "warned"), [_of_row(row) for row in found]),
+        _table(HEAD, ("warned",), [_of_row(row) for row in found]),
         "<h2>Realizations</h2>",
         *_realizations(files),
         "<h2>Warnings</h2>",
@@ -73,21 +70,13 @@ def protocol(files: Sequence[Mapping[str, Any]]) -> list[str]:
         f"where it says so the seismic traces of every column (noise {data['seismic_noise']:g} of the signal's RMS). "
         f"{data['held_out']} more wells are held out."
     )
-    meant = (
-        "All figures are those of the realizations as the strategy left them, before any clamp. Inversion error: mean "
-        f"|datum - value| at the wells; share within {THRESHOLD:g}: of the realizations, with Wilson's 95 % interval, green from "
-        f"{PASSES:g}. Generalization error: mean |truth - value| over the cells without wells. Balanced match: of the facies at "
-        "the wells, mean over facies. Diversity: RMS difference between two realizations, given nothing but "
-        f"{data['weak_cells']} cells with noise {data['weak_std']:g}, over that of the posterior, known from importance "
-        f"sampling; green from {DIVERSE[0]:g} to {DIVERSE[1]:g}; blank where too few prior draws were had, or are worth too "
-        "little. CPU seconds and network evaluations are per realization."
+    shown = (
+        "All figures are those of the realizations as the strategy left them, before any clamp. Pass: with Wilson's 95 % "
+        f"interval, green from {PASSES:g}. Diversity: the strategy's spread given nothing but {data['weak_cells']} cells with "
+        f"noise {data['weak_std']:g}, over that of the posterior, which importance sampling knows; green from {DIVERSE[0]:g} to "
+        f"{DIVERSE[1]:g}; blank where too few prior draws were had, or are worth too little."
     )
-    return [truth, given, meant]
-
-
-def images(fraction: Any) -> tuple[Any, Any]:
-    """The middle layer (nx, ny) and the middle section along x (nx, nz) of a coarse fraction."""
-    return fraction[:, :, fraction.shape[2] // 2], fraction[:, fraction.shape[1] // 2]
+    return [truth, given, shown]
 
 
 def _of_row(row: Mapping[str, Any]) -> list[str]:
@@ -129,19 +118,23 @@ def _name(text: str) -> str:
     return _cell(html.escape(text), "name")
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Lines of cells; a thick rule where the first one changes."""
-    rows = ["<tr>" + "".join(f"<th>{name}</th>" for name in head) + "</tr>"]
-    for before, line in zip([None, *lines], lines, strict=False):
-        first = ' class="first"' if before is None or before[0] != line[0] else ""
+def _table(before: Sequence[str], after: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells, the figures between others; a thick rule where the first cell changes."""
+    figures = (f'<th title="{html.escape(meaning)}">{heading}</th>' for heading, _, meaning in COLUMNS.values())
+    head = [*(f"<th>{name}</th>" for name in before), *figures, *(f"<th>{name}</th>" for name in after)]
+    rows = [f"<tr>{''.join(head)}</tr>"]
+    for previous, line in zip([None, *lines], lines, strict=False):
+        first = ' class="first"' if previous is None or previous[0] != line[0] else ""
         rows.append(f"<tr{first}>{''.join(line)}</tr>")
     return f"<div><table>{''.join(rows)}</table></div>"
 
 
-def _about(truth: Truth) -> str:
-    return (
-        f"net-to-gross {truth.net_to_gross:.2f}, width {truth.labels['width']:.0f} m, sinuosity {truth.labels['sinuosity']:.2f}"
-    )
+def _truths(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for number, file in sorted({file["case"]["truth"]: file for file in files if "case" in file}.items()):
+        about = file["truth"]
+        named = f"width {about['labels']['width']:.0f} m, sinuosity {about['labels']['sinuosity']:.2f}"
+        caption = f"truth {number}: net-to-gross {about['net_to_gross']:.2f}, {named}"
+        yield _picture(pictures.decoded(about["picture"], file["record"]["data"]["shape"]), caption)
 
 
 def _realizations(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -153,13 +146,7 @@ def _realizations(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             if mine:
                 shown = max(mine, key=lambda file: (file["case"]["wells"], file["case"]["seismic"]))
                 for picture in shown["pictures"]:
-                    yield _picture(_decoded(picture, shown["record"]["data"]["shape"]), f"{label}, {shown['name']}")
-
-
-def _decoded(picture: Mapping[str, str], shape: Sequence[int]) -> tuple[Any, Any]:
-    """Layer and section of a picture as a case's file holds it."""
-    layer, section = (np.frombuffer(base64.b64decode(picture[part]), np.uint8) / 255 for part in ("layer", "section"))
-    return layer.reshape(shape[0], -1), section.reshape(shape[0], -1)
+                    yield _picture(pictures.decoded(picture, shown["record"]["data"]["shape"]), f"{label}, {shown['name']}")
 
 
 def _warnings(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -169,20 +156,6 @@ def _warnings(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"<li>{html.escape(f'{case}: {line}')}</li>"
 
 
-def _picture(parts: tuple[Any, Any], caption: str) -> str:
-    """A layer, and below it a section along x."""
-    layer, section = parts[0].T[::-1], np.repeat(parts[1].T[::-1], STRETCH, axis=0)
-    width = max(WIDEST, layer.shape[1])
-    data = _png(np.vstack([layer, np.full((GAP, layer.shape[1]), np.nan), section]))
-    image = f'<img width="{width}" src="data:image/png;base64,{data}" alt="{html.escape(caption)}">'
+def _picture(parts: tuple[pictures.Array, pictures.Array], caption: str) -> str:
+    image = f'<img width="{WIDEST}" src="data:image/png;base64,{pictures.png(*parts)}" alt="{html.escape(caption)}">'
     return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>"
-
-
-def _png(values: Any) -> str:
-    from matplotlib import colormaps, image
-
-    colours = np.array(colormaps["cividis"](np.nan_to_num(values)))
-    colours[np.isnan(values)] = 1.0
-    out = io.BytesIO()
-    image.imsave(out, colours, format="png", metadata={"Software": ""})
-    return base64.b64encode(out.getvalue()).decode()

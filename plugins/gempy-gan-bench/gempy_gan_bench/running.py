@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import multiprocessing
+import signal
 import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gempy_gan import Ensemble, GempyGanError, GempyGanWarning, invert, progress
 from gempy_gan.ensemble import plain
 from gempy_gan.inversion import describe_prior, describe_strategy, versions
-from gempy_gan_bench import __version__, figures, observations, real, reference, truths
+from gempy_gan_bench import __version__, figures, observations, pictures, real, reference, truths
 from gempy_gan_bench.contenders import Contender
 from gempy_gan_bench.counting import counted
 from gempy_gan_bench.files import keep_json
-from gempy_gan_bench.page import images
 from gempy_gan_bench.protocol import Case, Protocol, key
 
 WEAK = "weak"
@@ -79,6 +77,8 @@ def run(wanted: Sequence[Task], folder: Path, cache: Path, jobs: int = 1, plugin
     folder.mkdir(parents=True, exist_ok=True)
     missing = [task for task in wanted if not finished(task, folder)]
     done, failed = len(wanted) - len(missing), []
+    for protocol in dict.fromkeys(task.protocol for task in missing if task.case is not None):
+        real.deposits(protocol, cache)  # once, before processes all want them
     progress.report("cases", done, len(wanted))
     for task, error in _computed(missing, folder, cache, jobs, plugins):
         done += 1
@@ -125,7 +125,9 @@ def _case(task: Task, case: Case, cache: Path) -> dict[str, Any]:
     found = figures.data_figures(ensemble, data.hard[0], held_out, truth.fraction)
     found["chi2"] = figures.seismic_chi2(ensemble, data.soft[0]) if data.soft else None
     found |= real.texture(figures.fractions(ensemble), truth.fraction, real.deposits(task.protocol, cache))
-    return {**_about(task, strategy), "case": asdict(case), "figures": _finite(found), **spent, "pictures": _pictures(ensemble)}
+    shown = [pictures.encoded(values) for values in figures.fractions(ensemble)[:SHOWN]]
+    about = {**truth.record(), "picture": pictures.encoded(truth.fraction)}
+    return {**_about(task), "case": asdict(case), "truth": about, "figures": found, **spent, "pictures": shown}
 
 
 def _weak(task: Task) -> dict[str, Any]:
@@ -137,7 +139,7 @@ def _weak(task: Task) -> dict[str, Any]:
     ensemble, spent = _inverted(prior, strategy, observations.weak(task.protocol, truth, grid), task)
     values = figures.fractions(ensemble)
     found = {"spread": figures.spread(values, ensemble.weights), "error": figures.spread_error(values, ensemble.weights)}
-    return {**_about(task, strategy), "truth": task.truth, **_finite(found), **spent}
+    return {**_about(task), "truth": task.truth, **found, **spent}
 
 
 def _reference(task: Task, cache: Path) -> dict[str, Any]:
@@ -146,7 +148,7 @@ def _reference(task: Task, cache: Path) -> dict[str, Any]:
     problems = [observations.weak(task.protocol, truth, grid) for truth in truths.of(task.protocol)]
     sums = cache / f"reference-{key(plain(task.record()))}.npz"
     found = reference.reference(prior, problems, task.draws, sums)
-    return {"draws": found[0]["draws"], "truths": [_finite(each) for each in found]}
+    return {"draws": found[0]["draws"], "truths": found}
 
 
 def _inverted(prior: Any, strategy: Any, data: Any, task: Task) -> tuple[Ensemble, dict[str, Any]]:
@@ -162,24 +164,8 @@ def _inverted(prior: Any, strategy: Any, data: Any, task: Task) -> tuple[Ensembl
     return ensemble, {"n": n, "cost": cost, "warnings": said, "trace": ensemble.provenance.get("trace", [])}
 
 
-def _about(task: Task, strategy: Any) -> dict[str, Any]:
-    name = task.contender.strategy or type(strategy).__name__
-    return {"label": task.contender.label, "prior": task.contender.prior, "strategy": name}
-
-
-def _pictures(ensemble: Ensemble) -> list[dict[str, str]]:
-    """A layer and a section of the first realizations, 0 to 255 in text."""
-    shown = figures.fractions(ensemble.select(ensemble.numbers[:SHOWN]))
-    return [{"layer": _encoded(layer), "section": _encoded(section)} for layer, section in map(images, shown)]
-
-
-def _encoded(part: np.ndarray[Any, Any]) -> str:
-    return base64.b64encode((255 * part.clip(0, 1)).round().astype(np.uint8).tobytes()).decode()
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: None says that there is no such figure."""
-    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
+def _about(task: Task) -> dict[str, Any]:
+    return {"label": task.contender.label, "prior": task.contender.prior, "strategy": task.contender.strategy}
 
 
 def _computed(
@@ -195,8 +181,14 @@ def _computed(
         try:
             for future in as_completed(pending):
                 yield pending[future], future.result()
+        except BrokenProcessPool:
+            raise GempyGanError(
+                "A process that computed a case has died: there may be too little memory. Take fewer --jobs."
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():  # they may have hours to go
+                worker.terminate()
             raise
 
 
@@ -205,11 +197,14 @@ def _attempt(task: Task, folder: Path, cache: Path) -> str | None:
         compute(task, folder, cache)
     except GempyGanError as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001  # a strategy may be anybody's, and the other cases are worth their hours
+        return f"{type(error).__name__}: {error}"
     return None
 
 
 def _begin(plugins: Sequence[str]) -> None:
-    """A worker: one thread, and the plugins given as files."""
+    """A worker: one thread, the plugins given as files, and Ctrl-C left to the process that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
 
     from gempy_gan.plugins import add_plugin_file

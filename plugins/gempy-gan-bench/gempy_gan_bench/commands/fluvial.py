@@ -78,19 +78,21 @@ def command(
     """
     if label is not None and len(strategies) > 1:
         raise click.UsageError("--as names one strategy, and several were given.")
-    contenders = [
-        _contender(prior, name, dict(prior_settings), _options_of(name, settings, strategies), label)
-        for name in strategies or (None,)
-    ]
     from gempy_gan.cli.bar import progress_bar
     from gempy_gan.cli.guard import Failure, Interrupted, import_torch
 
-    _check_names(contenders)
+    _check_names(prior, strategies)
     import_torch()
+    from gempy_gan.inversion import recommended_for
+    from gempy_gan_bench.contenders import Contender
     from gempy_gan_bench.protocol import choose
     from gempy_gan_bench.protocol import preset as named
     from gempy_gan_bench.running import finished, run, tasks
 
+    names = strategies or (recommended_for(prior),)
+    contenders = [
+        Contender(prior, name, dict(prior_settings), _options_of(name, settings, names), label or name) for name in names
+    ]
     protocol = _protocol(contenders[0], named(preset, number, seed), members)
     chosen = choose(protocol, cases)
     wanted = [task for each in contenders for task in tasks(each, protocol, chosen, _draws(each, protocol, reference_draws))]
@@ -108,7 +110,7 @@ def command(
         raise Failure(f"{len(failed)} of {len(wanted)} parts failed and are tried again by the same command. {failed[0]}")
 
 
-def _options_of(name: str | None, settings: tuple[tuple[str, Any], ...], strategies: tuple[str, ...]) -> dict[str, Any]:
+def _options_of(name: str, settings: tuple[tuple[str, Any], ...], strategies: tuple[str, ...]) -> dict[str, Any]:
     """The settings that are meant for a strategy: without its name where it is the only one, with its name otherwise."""
     found = {}
     for setting, value in settings:
@@ -123,22 +125,13 @@ def _options_of(name: str | None, settings: tuple[tuple[str, Any], ...], strateg
     return found
 
 
-def _contender(
-    prior: str, name: str | None, prior_options: dict[str, Any], options: dict[str, Any], label: str | None
-) -> Contender:
-    from gempy_gan_bench.contenders import Contender
-
-    return Contender(prior, name, prior_options, options, label or name or "recommended")
-
-
-def _check_names(contenders: list[Contender]) -> None:
+def _check_names(prior: str, strategies: tuple[str, ...]) -> None:
     """A misspelt name is found before anything slow."""
     from gempy_gan.plugins import registry
 
-    for contender in contenders:
-        registry().get("priors", contender.prior)
-        if contender.strategy is not None:
-            registry().get("strategies", contender.strategy)
+    registry().get("priors", prior)
+    for name in strategies:
+        registry().get("strategies", name)
 
 
 def _protocol(contender: Contender, protocol: Any, members: str | None) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -36,6 +35,7 @@ def write_outputs(
     import json
 
     from gempy_gan_bench import tables
+    from gempy_gan_bench.page import page
 
     files = tables.read(folders, only)
     found = tables.rows(files)
@@ -47,14 +47,5 @@ def write_outputs(
     if markdown_file is not None:
         Path(markdown_file).write_text(tables.markdown(found), encoding="utf-8")
     if html_file is not None:
-        Path(html_file).write_text(_page(found, files), encoding="utf-8")
+        Path(html_file).write_text(page(found, files), encoding="utf-8")
     click.echo(tables.text(found))
-
-
-def _page(found: list[dict[str, Any]], files: list[dict[str, Any]]) -> str:
-    from gempy_gan_bench import truths
-    from gempy_gan_bench.page import page
-    from gempy_gan_bench.protocol import Protocol
-
-    data = files[0]["record"]["data"]
-    return page(found, files, truths.of(Protocol(tuple(data["shape"]), tuple(data["columns"]))))
