@@ -207,13 +207,15 @@ def _prior(prior: str, prior_set: Sequence[tuple[str, Any]], **options: Any) -> 
 def _built(name: str, settings: Sequence[tuple[str, Any]], protocol: Protocol) -> Prior:
     from gempy_gan_bench.contenders import Contender
 
-    return Contender(name, prior_options=dict(settings)).built_prior(protocol, 0)
+    return Contender(name, None, dict(settings), {}, name).built_prior(protocol, protocol.members[0])
 
 
 def _strategy(name: str | None, settings: Sequence[tuple[str, Any]], prior: Prior) -> Strategy:
-    from gempy_gan_bench.contenders import Contender
+    from gempy_gan import get_strategy
 
-    return Contender("", name, strategy_options=dict(settings)).built_strategy(prior)
+    found = get_strategy(name or prior.recommended, **dict(settings))
+    found.check(prior)
+    return found
 
 
 def _place(text: str, labels: Sequence[str]) -> dict[str, float]:
