@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 LEARNED_FROM = 256  # realizations from which the covariance of features is estimated
 MAPPED = 8192  # latents from which the distribution of styles is estimated
+KEPT = 0.98  # of the variance of features over channels
 BATCH = 32  # realizations decoded at once for it
 
 
@@ -56,7 +56,7 @@ class FeatureSpace(Space):
     are more data than they are; here every place has latents of its own. It is a prior like any other, a little wider than the
     generator's: compare both by `validate`.
 
-    The covariance is estimated once, from realizations of fixed latents.
+    The covariance is estimated from realizations of fixed latents; combinations of channels that hardly vary stay as they are.
     """
 
     prior: GanPrior
@@ -66,19 +66,15 @@ class FeatureSpace(Space):
         if not 0 < free <= 1:
             raise GempyGanError(f"free = {free} of the features' variance was asked for. Expected 0 < free <= 1.")
         self.free = free
-        shapes = [x.shape[1:] for x in _features(prior, 1)]
-        self.level = len(shapes) // 2 if level is None else level
-        if self.level not in range(len(shapes)):
-            raise GempyGanError(f"level = {level} was asked for. Expected 0 (the coarsest) to {len(shapes) - 1}.")
-        self.own, self.free_shape = prior.latent_shape[0], shapes[self.level]
-        self.latent_shape = (self.own + self.free_shape.numel(),)
-
-    @cached_property
-    def learned(self) -> tuple[Tensor, list[Tensor]]:
-        """Mean of the features, (width, x, y, z), and the roots of their covariances over channels and along each axis."""
-        x = _features(self.prior, LEARNED_FROM)[self.level]
-        mean = x.mean(dim=0)
-        return mean, _roots(x - mean)
+        seen = _features(prior)
+        self.level = len(seen) // 2 if level is None else level
+        if self.level not in range(len(seen)):
+            raise GempyGanError(f"level = {level} was asked for. Expected 0 (the coarsest) to {len(seen) - 1}.")
+        x = seen[self.level]
+        self.mean = x.mean(dim=0)
+        self.roots = _roots(x - self.mean)
+        self.own, self.free_shape = prior.latent_shape[0], (self.roots[0].shape[1], *self.mean.shape[1:])
+        self.latent_shape = (self.own + math.prod(self.free_shape),)
 
     def decode(self, z: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
         """Latents (n, own + features) to realizations (n, c, nx, ny, nz)."""
@@ -90,7 +86,7 @@ class FeatureSpace(Space):
         def change(level: int, x: Tensor) -> Tensor:
             if level != self.level:
                 return x
-            mean = self.learned[0].to(x)
+            mean = self.mean.to(x)
             return mean + math.sqrt(1 - self.free) * (x - mean) + math.sqrt(self.free) * self._deviations(free)
 
         return self.prior.realized(self.prior.raw(noise, labels, weights, change))
@@ -108,7 +104,7 @@ class FeatureSpace(Space):
         return {**self.prior.state(), "space": "features", "free": self.free, "level": self.level}
 
     def _deviations(self, white: Tensor) -> Tensor:
-        channels, x, y, z = (root.to(white) for root in self.learned[1])
+        channels, x, y, z = (root.to(white) for root in self.roots)
         e = torch.einsum("nchij,dc->ndhij", white, channels)
         return torch.einsum("ndhij,xh,yi,zj->ndxyz", e, x, y, z)
 
@@ -154,8 +150,8 @@ class StyleSpace(Space):
         return {**self.prior.state(), "space": "w" if self.styles == 1 else "w+"}
 
 
-def _features(prior: GanPrior, n: int) -> list[Tensor]:
-    """Features (n, width, ...) of each level, the coarsest first, over n realizations of fixed latents."""
+def _features(prior: GanPrior) -> list[Tensor]:
+    """Features (n, width, ...) of each level, the coarsest first, over realizations of fixed latents."""
     seen: dict[int, list[Tensor]] = {}
 
     def keep(level: int, x: Tensor) -> Tensor:
@@ -164,7 +160,7 @@ def _features(prior: GanPrior, n: int) -> list[Tensor]:
 
     prior.networks["generator"].eval()
     with torch.no_grad():
-        z = torch.randn((n, *prior.latent_shape), generator=torch.Generator().manual_seed(0))
+        z = torch.randn((LEARNED_FROM, *prior.latent_shape), generator=torch.Generator().manual_seed(0))
         for part in torch.split(z.to(next(iter(prior.parameters()))), BATCH):
             prior.raw(part[:, : prior.noise], prior.labels_of(part[:, prior.noise :]), change=keep)
     return [torch.cat(parts) for _, parts in sorted(seen.items())]
@@ -172,16 +168,23 @@ def _features(prior: GanPrior, n: int) -> list[Tensor]:
 
 def _roots(deviations: Tensor) -> list[Tensor]:
     """Roots of the covariances of deviations (n, width, x, y, z) over channels, and of their correlations along x, y and z."""
-    roots = []
+    matrices = []
     for axis in range(1, deviations.ndim):
         flat = deviations.transpose(0, axis).flatten(1)
-        covariance = flat @ flat.T / flat.shape[1]
-        roots.append(_root(covariance if axis == 1 else covariance / covariance.diagonal().mean()))
-    return roots
+        matrices.append(flat @ flat.T / flat.shape[1])
+    channels, *axes = matrices
+    return [_leading_root(channels), *(_root(axis / axis.diagonal().mean()) for axis in axes)]
+
+
+def _leading_root(covariance: Tensor) -> Tensor:
+    """A root (k, r) over the r leading eigenvectors, which have `KEPT` of the variance."""
+    values, vectors = (part.flip(-1) for part in torch.linalg.eigh(covariance.double()))
+    rank = 1 + int((values.cumsum(0) < KEPT * values.sum()).sum())
+    return (vectors[:, :rank] * values[:rank].clamp(min=0).sqrt()).float()
 
 
 def _root(covariance: Tensor) -> Tensor:
-    """The symmetric root, which keeps every latent nearest to its own channel and place."""
+    """The symmetric root, which keeps every latent nearest to its own place."""
     values, vectors = torch.linalg.eigh(covariance.double())
     root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     return root.float()
