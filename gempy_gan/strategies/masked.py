@@ -37,7 +37,8 @@ class MaskedLatent(Strategy):
     data alone. The share of the mask's weight that lies on true data is in the trace ("data_share"). The paper does not say
     whether cells are summed or averaged; sums follow Dupont et al. (2018), from whom loss and weight 10 come.
 
-    `faithful` leaves the discriminator in training mode and draws one realization at a time, as the published scripts do.
+    `faithful` leaves the discriminator in training mode, draws one realization at a time, and computes gradients that nobody
+    looks at, as the published scripts do.
     The noise of the data, and what the prior says of latents, are not part of this loss: draws neither fit the data as well as
     their noise asks nor have the posterior's spread. A GempyGanWarning counts those that do not fit.
     """
@@ -98,8 +99,12 @@ class MaskedLatent(Strategy):
             with torch.enable_grad():
                 at = z.detach().requires_grad_()
                 loss = self._loss(prior, likelihood, prior.decode(at), mask, target)
-                (z.grad,) = torch.autograd.grad(loss.sum(), at)
-            if not z.grad.isfinite().all():
+                if self.faithful:
+                    loss.sum().backward()  # type: ignore[no-untyped-call]  # into all networks: the cost of the published scripts
+                    z.grad = at.grad
+                else:
+                    (z.grad,) = torch.autograd.grad(loss.sum(), at)
+            if z.grad is None or not z.grad.isfinite().all():
                 raise GempyGanError("The loss of a realization is not finite. Check the data and the forward operator.")
             optimizer.step()
         return z
