@@ -35,6 +35,8 @@ MEANING = {
     "coverage80": ("0.80", "the same for 80 %; less: too sure, more: not sure enough"),
     "coverage95": ("0.95", "the same for 95 %"),
     "brier": ("low", "Brier score of the facies probabilities; compare along the line"),
+    "mae_before_clamp": ("low", "mean absolute difference between realization and hard datum before it was set to the datum"),
+    "chi2_before_clamp": ("1", "chi2 of the hard data before cells were set to them"),
     "acceptance": ("0.1-0.5", "sampler: share of accepted proposals"),
     "rhat": ("1", "sampler: R-hat, the disagreement of its chains"),
     "unconverged": ("0", "sampler: optimizations that did not converge"),

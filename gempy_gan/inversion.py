@@ -28,7 +28,6 @@ from gempy_gan.weights import fingerprint
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from gempy_gan.formats.zarr import EnsembleStore
     from gempy_gan.likelihood import Likelihood
@@ -62,7 +61,7 @@ def invert(
     each other draws all of them in one batch.
 
     `clamp` sets the cells of hard data to their values in the end, whatever their errors. That mends the match, not the
-    geology around it; the trace of every batch tells the match before and after, and `diagnose` repeats it.
+    geology around it; the trace of every batch keeps the match there was before, and `diagnose` tells it.
 
     Raises GridError, PluginError or GempyGanError, before anything is computed, when prior, constraints, strategy and batch do
     not fit together; GempyGanError when the store belongs to another run.
@@ -127,22 +126,16 @@ def sample(prior: Prior | str, grid: Grid, n: int = 100, seed: int = 0) -> Ensem
 
 
 def clamped(draws: Draws, likelihood: Likelihood) -> Draws:
-    """Draws with the values of hard data in their cells; the trace tells the match before and after, as `hard_match` does."""
-    mask, known, _ = likelihood.known
-    values = draws.values.clone()
-    values[:, mask.to(values.device)] = known[mask].to(values)
-    match = {"before": hard_match(draws.values, likelihood), "after": hard_match(values, likelihood)}
-    return dataclasses.replace(draws, values=values, trace={**draws.trace, "clamped": match})
-
-
-def hard_match(values: Tensor, likelihood: Likelihood) -> dict[str, float | None]:
-    """How well realizations (n, c, nx, ny, nz) match hard data, on average: absolute error, and chi2 (1: as their errors say)."""
+    """Draws with the values of hard data in their cells; the trace keeps the mean absolute error and chi2 there were before."""
     mask, known, std = likelihood.known
     if not likelihood.hard:
-        return {"mean_absolute_error": None, "chi2": None}
-    error = values[:, mask.to(values.device)] - known[mask].to(values)
-    whitened = error / std[mask].to(values)
-    return {"mean_absolute_error": float(error.abs().mean()), "chi2": float(whitened.square().mean())}
+        return draws
+    error = draws.values[:, mask.to(draws.values.device)] - known[mask].to(draws.values)
+    chi2 = (error / std[mask].to(error)).square().mean()
+    values = draws.values.clone()
+    values[:, mask.to(values.device)] = known[mask].to(values)
+    before = {"mae_before_clamp": float(error.abs().mean()), "chi2_before_clamp": float(chi2)}
+    return dataclasses.replace(draws, values=values, trace={**draws.trace, **before})
 
 
 def prior_for(name: str, grid: Grid, **options: Any) -> Prior:

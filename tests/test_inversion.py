@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gempy_gan.constraints import Constraints, HardData, SoftData
+from gempy_gan.diagnostics import diagnose
 from gempy_gan.errors import GempyGanError, GempyGanWarning, GridError, PluginError
 from gempy_gan.formats.zarr import EnsembleStore
 from gempy_gan.grid import Grid
@@ -190,11 +191,11 @@ def test_a_clamp_mends_the_match_and_tells_what_it_was(tmp_path):
     other = np.ones(GRID.resolution, dtype=bool)
     other[cells] = False
     assert np.array_equal(free.values[:, 0][:, other], clamped.values[:, 0][:, other])
-    match = clamped.provenance["trace"][0]["clamped"]
     error = np.abs(free.values[:, 0][:, *cells] - KNOWN.hard[0].values)
-    assert match["before"]["mean_absolute_error"] == pytest.approx(error.mean(), rel=1e-4)
-    assert match["before"]["chi2"] == pytest.approx((error**2).mean() / 0.05**2, rel=1e-4)
-    assert match["after"] == {"mean_absolute_error": 0, "chi2": 0}
+    told = diagnose(clamped, KNOWN)
+    assert told["sampling", "mae_before_clamp"].value == pytest.approx(error.mean(), rel=1e-4)
+    assert told["sampling", "chi2_before_clamp"].value == pytest.approx((error**2).mean() / 0.05**2, rel=1e-4)
+    assert told["hard: porosity", "chi2"].value == 0
     assert "clamp" not in free.provenance
     with pytest.raises(GempyGanError, match="belongs to another run: it differs in clamp"):
         invert("gaussian", KNOWN, n=4, seed=1, store=tmp_path / "e.zarr")
