@@ -131,7 +131,7 @@ def _table(before: Sequence[str], after: Sequence[str], lines: Sequence[Sequence
 
 def _truths(files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for number, file in sorted({file["case"]["truth"]: file for file in files if "case" in file}.items()):
-        about = file["truth"]
+        about = file["deposit"]
         named = f"width {about['labels']['width']:.0f} m, sinuosity {about['labels']['sinuosity']:.2f}"
         caption = f"truth {number}: net-to-gross {about['net_to_gross']:.2f}, {named}"
         yield _picture(pictures.decoded(about["picture"], file["record"]["data"]["shape"]), caption)

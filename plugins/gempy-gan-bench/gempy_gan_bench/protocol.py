@@ -23,7 +23,8 @@ class Protocol:
     Boxes of `shape` cells are cut from simulated volumes of `columns` in x and y. `wells` are nested; `well_std` is the noise of
     a well's coarse fraction; the seismic's is `seismic_noise` times the signal's RMS. `held_out` wells are never given.
     `members` are the independently trained priors of size `size`, each asked for `n` realizations of every case.
-    `weak_cells` cells with noise `weak_std` make up the problem whose posterior is known from `reference_draws` draws.
+    `weak_cells` cells with noise `weak_std` make up the problem whose posterior a reference knows. Textures are compared with
+    `real` other deposits.
     """
 
     shape: tuple[int, int, int] = (32, 32, 8)
@@ -37,6 +38,7 @@ class Protocol:
     seismic_noise: float = 0.25
     weak_cells: int = 3
     weak_std: float = 0.1
+    real: int = 40
     seed: int = 0
 
     def __post_init__(self) -> None:

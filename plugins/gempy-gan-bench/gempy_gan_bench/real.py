@@ -17,11 +17,11 @@ from gempy_gan_bench.protocol import Protocol, key
 Array = NDArray[np.float64]
 
 FIRST = 10_000  # number, in the truths' set, of the first of them; truths come before
-COUNT = 40  # that realizations are compared with
 
 
-def deposits(protocol: Protocol, cache: Path, count: int = COUNT) -> Array:
-    """Coarse fractions (count, nx, ny, nz), with labels from the ranges that priors learn from."""
+def deposits(protocol: Protocol, cache: Path, count: int | None = None) -> Array:
+    """Coarse fractions (count, nx, ny, nz), with labels from the ranges that priors learn from; None: as many as are compared."""
+    count = protocol.real if count is None else count
     about = {
         "shape": protocol.shape,
         "columns": protocol.columns,

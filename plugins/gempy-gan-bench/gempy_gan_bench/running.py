@@ -127,7 +127,7 @@ def _case(task: Task, case: Case, cache: Path) -> dict[str, Any]:
     found |= real.texture(figures.fractions(ensemble), truth.fraction, real.deposits(task.protocol, cache))
     shown = [pictures.encoded(values) for values in figures.fractions(ensemble)[:SHOWN]]
     about = {**truth.record(), "picture": pictures.encoded(truth.fraction)}
-    return {**_about(task), "case": asdict(case), "truth": about, "figures": found, **spent, "pictures": shown}
+    return {**_about(task), "case": asdict(case), "deposit": about, "figures": found, **spent, "pictures": shown}
 
 
 def _weak(task: Task) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import click
 
 from gempy_gan.cli.settings import Setting
 from gempy_gan_bench.commands.cache import user_cache, with_cache
-from gempy_gan_bench.commands.table import outputs, write_outputs
+from gempy_gan_bench.commands.table import check_outputs, outputs, write_outputs
 
 if TYPE_CHECKING:
     from gempy_gan_bench.contenders import Contender
@@ -78,6 +78,9 @@ def command(
     """
     if label is not None and len(strategies) > 1:
         raise click.UsageError("--as names one strategy, and several were given.")
+    if repeated := [name for name in strategies if strategies.count(name) > 1]:
+        raise click.UsageError(f"--strategy {repeated[0]} is given twice. Run it again with other options and --as.")
+    check_outputs(**written)
     from gempy_gan.cli.bar import progress_bar
     from gempy_gan.cli.guard import Failure, Interrupted, import_torch
 

@@ -21,7 +21,15 @@ def outputs(command: Callable[..., None]) -> Callable[..., None]:
 @outputs
 def command(folders: tuple[str, ...], **written: str | None) -> None:
     """Merge what 'gempy-gan-bench fluvial --out' left in FOLDERS into one table."""
+    check_outputs(**written)
     write_outputs([Path(folder) for folder in folders], None, **written)
+
+
+def check_outputs(**written: str | None) -> None:
+    """A usage error where a table cannot be written: before hours of work."""
+    for target in written.values():
+        if target is not None and not Path(target).resolve().parent.is_dir():
+            raise click.UsageError(f"{target} cannot be written: its folder does not exist.")
 
 
 def write_outputs(
@@ -39,9 +47,6 @@ def write_outputs(
 
     files = tables.read(folders, only)
     found = tables.rows(files)
-    for target in (json_file, html_file, markdown_file):
-        if target is not None and not Path(target).resolve().parent.is_dir():
-            raise click.UsageError(f"{target} cannot be written: its folder does not exist.")
     if json_file is not None:
         Path(json_file).write_text(json.dumps(tables.record(files, found), indent=1) + "\n", encoding="utf-8")
     if markdown_file is not None:
