@@ -8,7 +8,7 @@ import torch
 from gans import a_gan, state_of, wells
 from posteriors import few_data, seeded
 
-from gempy_gan.constraints import Constraints, SoftData
+from gempy_gan.constraints import Constraints, HardData, SoftData
 from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.grid import Grid
 from gempy_gan.likelihood import Likelihood
@@ -58,21 +58,26 @@ def test_other_starts_keep_the_contract_but_not_the_posterior(strategy):
 
 
 def test_prior_draws_are_moved_no_farther_than_to_the_data():
-    """Exact Gaussian: realizations of the prior end where chi2 is 1, with more spread than the posterior, nowhere with less."""
-    prior, likelihood = toy()
+    """Exact Gaussian, precise data: draws end where chi2 is 1, at the data. Weights of such a decoder know no neighbours, so that
+    other cells keep the prior's spread, wider than the posterior's."""
+    prior, _ = toy()
+    hard = HardData([[0, 0, 0], [3, 2, 1], [1, 2, 0]], [1.0, -0.2, 0.9], 0.05, "porosity")
+    likelihood = Likelihood.of(Constraints(Grid((0, 400, 0, 300, 0, 10), (4, 3, 2)), hard), prior)
     draws = Pivotal(start="prior").sample(prior, likelihood, 100, seeded(0))
     chi2 = likelihood.residual(draws.values).square().mean(dim=1)
-    unfit = torch.tensor(draws.trace["evaluations"]) > 0
-    assert unfit.float().mean() > 0.5
-    assert (chi2[unfit] <= 1 + 1e-4).all()
-    assert (chi2[unfit] > 0.5).float().mean() > 0.5  # most stop soon after they fit
+    tuned = torch.tensor(draws.trace["evaluations"]) > 0
+    assert tuned.float().mean() > 0.95
+    assert (chi2[tuned] <= 1 + 1e-4).all()
     mean, std = exact_posterior(prior, likelihood)
-    off = ((draws.values.flatten(1).mean(dim=0) - mean) / std).square().mean().sqrt()
-    assert off < 0.6
-    ratio = (draws.values.flatten(1).std(dim=0) / std).mean()
-    assert 1 < ratio < 1.6
+    known = likelihood.known[0].flatten()
+    values = draws.values.flatten(1)
+    assert ((values.mean(dim=0) - mean)[known].abs() < std[known]).all()
+    ratio = (values.std(dim=0) / std)[~known]
+    assert 1 < ratio.mean() < 1.3
+    assert float(values.std(dim=0)[~known].mean()) == pytest.approx(1, abs=0.15)
 
 
+@misses
 @HOWS
 def test_random_pivots_come_nearer(how):
     """Even latents of the prior can be tuned to: to the noise but for the joint way, whose steps are few here."""
@@ -155,8 +160,8 @@ def test_low_rank_changes_have_a_low_rank_and_keeping_keeps():
     likelihood = wells(prior)
     pivots = torch.randn((3, 16), generator=seeded(0))
     drift = []
-    for keep in (0.0, 30.0):
-        tuned = tuning.tune_low_rank(prior, likelihood, pivots, 100, 2, keep, seeded(0))
+    for keep in (0.0, 1e4):
+        tuned = tuning.tune_low_rank(prior, likelihood, pivots, 25, 2, keep, seeded(0))
         (weights,) = tuned.weights
         changes = [w - p.detach() for w, p in zip(weights, prior.parameters(), strict=True)]
         assert all(torch.linalg.matrix_rank(c.flatten(1), rtol=1e-4) <= 2 for c in changes if c.ndim > 1)
@@ -237,12 +242,12 @@ def test_one_step_of_joint_tuning_descends_along_what_is_stated():
 
 
 @misses
-@pytest.mark.parametrize(
-    "strategy", [*(Pivotal(how, steps=2) for how in BRIEF), Pivotal("joint", start="prior", steps=2, faithful=True)]
-)
-def test_equal_seeds_give_equal_bytes(strategy):
+@pytest.mark.parametrize("how", [*BRIEF, "faithful"])
+def test_equal_seeds_give_equal_bytes(how):
     prior = a_gan()
     likelihood = wells(prior)
+    faithful = how == "faithful"
+    strategy = Pivotal("joint" if faithful else how, start="prior", steps=2, faithful=faithful)
     one, two, other = (strategy.sample(prior, likelihood, 3, seeded(s)).values for s in (3, 3, 4))
     assert one.numpy().tobytes() == two.numpy().tobytes()
     assert not torch.equal(one, other)
