@@ -26,16 +26,18 @@ def gempy_gan_register_priors(register: Register) -> None:
 @hookimpl
 def gempy_gan_register_strategies(register: Register) -> None:
     """Strategies that are tested against exact posteriors."""
-    register("guided", "gempy_gan.strategies.guided:Guided", "denoising, conditional on wells and guided to seismic")
-    register("rejection", "gempy_gan.strategies.rejection:Rejection", "importance sampling from the prior, resampled")
-    register("latent", "gempy_gan.strategies.latent:Latent", "latent optimization as randomized maximum likelihood")
-    register(
-        "esmda", "gempy_gan.strategies.esmda:ESMDA", "ensemble smoother with multiple data assimilation, localized on request"
-    )
-    register(
-        "space", "gempy_gan.strategies.in_space:InSpace", "any strategy in another latent space: features, W, W+ of a generator"
-    )
-    register("pcn", "gempy_gan.strategies.pcn:PCN", "preconditioned Crank-Nicolson Markov chains in latent space")
+    strategies = "gempy_gan.strategies"
+    register("guided", f"{strategies}.guided:Guided", "denoising, conditional on wells and guided to seismic")
+    register("rejection", f"{strategies}.rejection:Rejection", "importance sampling from the prior, resampled")
+    register("latent", f"{strategies}.latent:Latent", "latent optimization as randomized maximum likelihood")
+    register("latent-masked", f"{strategies}.masked:MaskedLatent", "latent optimization as Rongier & Peeters published it")
+    register("pivotal", f"{strategies}.pivotal:Pivotal", "pivotal tuning: the generator gives way where its latents cannot")
+    register("space", f"{strategies}.in_space:InSpace", "any strategy in another latent space: features, W, W+ of a generator")
+    register("esmda", f"{strategies}.esmda:ESMDA", "ensemble smoother with multiple data assimilation, localized on request")
+    register("pcn", f"{strategies}.pcn:PCN", "preconditioned Crank-Nicolson Markov chains in latent space")
+    register("mala", f"{strategies}.mala:MALA", "Markov chains of Langevin steps, which follow the gradient")
+    register("hmc", f"{strategies}.hmc:HMC", "Hamiltonian Markov chains: many gradient steps for one proposal")
+    register("flow", f"{strategies}.flow:Flow", "variational inference: a normalizing flow fitted to the posterior")
 
 
 @hookimpl

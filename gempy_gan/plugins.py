@@ -81,21 +81,21 @@ def get_strategy(name: str, **options: Any) -> Strategy:
     >>> get_strategy("pcn", start={"name": "latent", "steps": 5}).start.steps
     5
     """
-    nested = _strategy_options(registry().get("strategies", name).load())
+    kinds = _strategy_options(registry().get("strategies", name).load())
     strategy: Strategy = _build(
-        "strategies", name, {key: _nested(value) if key in nested else value for key, value in options.items()}
+        "strategies", name, {key: _nested(value, kinds[key]) if key in kinds else value for key, value in options.items()}
     )
     return strategy
 
 
-def _strategy_options(target: Any) -> set[str]:
-    """Options that are strategies themselves."""
+def _strategy_options(target: Any) -> dict[str, str]:
+    """Options that are strategies themselves, and how their kinds are written."""
     fields = dataclasses.fields(target) if dataclasses.is_dataclass(target) else ()
-    return {field.name for field in fields if re.search(r"\bStrategy\b", str(field.type))}
+    return {field.name: str(field.type) for field in fields if re.search(r"\bStrategy\b", str(field.type))}
 
 
-def _nested(value: Any) -> Any:
-    if isinstance(value, str):
+def _nested(value: Any, kind: str) -> Any:
+    if isinstance(value, str) and not re.search(rf"[\"']{re.escape(value)}[\"']", kind):  # no word that the option knows itself
         return get_strategy(value)
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         return get_strategy(**value)

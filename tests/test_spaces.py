@@ -158,6 +158,8 @@ def test_strategies_within_are_given_by_name():
     assert isinstance(found, PCN)
     assert found.start == Latent("lbfgs", steps=3)
     assert get_strategy("pcn", start="latent").start == Latent()
+    assert get_strategy("pivotal", start="prior").start == "prior"
+    assert get_strategy("pivotal", start="latent").start == Latent()
     with pytest.raises(GempyGanError, match="No strategy is named 'latnt'"):
         get_strategy("pcn", start="latnt")
 
