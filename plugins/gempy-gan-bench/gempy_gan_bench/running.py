@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import signal
@@ -154,6 +155,7 @@ def _reference(task: Task, cache: Path) -> dict[str, Any]:
 def _inverted(prior: Any, strategy: Any, data: Any, task: Task) -> tuple[Ensemble, dict[str, Any]]:
     """The ensemble, and what it cost."""
     n = task.protocol.n
+    _warm_up()
     with warnings.catch_warnings(record=True) as caught, counted() as evaluations:
         warnings.simplefilter("always")
         wall, cpu = time.perf_counter(), time.process_time()
@@ -162,6 +164,15 @@ def _inverted(prior: Any, strategy: Any, data: Any, task: Task) -> tuple[Ensembl
     said = [" ".join(str(w.message).split()) for w in caught if issubclass(w.category, GempyGanWarning)]
     cost = {"cpu_s": cpu / n, "wall_s": wall / n, "forward": evaluations.forward / n, "backward": evaluations.backward / n}
     return ensemble, {"n": n, "cost": cost, "warnings": said, "trace": ensemble.provenance.get("trace", [])}
+
+
+@functools.cache
+def _warm_up() -> None:
+    """Let torch import what it imports at the first derivative: a second and a half that is no strategy's cost."""
+    import torch
+
+    torch.func.vjp(torch.sin, torch.zeros(1))[1](torch.ones(1))
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 
 
 def _about(task: Task) -> dict[str, Any]:
