@@ -109,8 +109,8 @@ def test_a_squared_latent_has_two_minima_with_a_barrier_between():
     line = landscape.curve(problem, low, high - low, np.linspace(-0.5, 1.5, 81))
     assert minima_inside(line) == 2
     assert landscape.barrier(line) == pytest.approx(1.0, abs=0.02)  # at z0 = 0 nothing is left of the datum
-    field = landscape.plane(problem, torch.zeros(2), torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 2.0)
-    assert field.shape == (landscape.SIDE, landscape.SIDE)
+    field = landscape.plane(problem, torch.zeros(2), torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 2.0, 11)
+    assert field.shape == (11, 11)
     np.testing.assert_allclose(field, field[::-1], atol=1e-6)
 
 
@@ -202,13 +202,16 @@ class Fields(Linear):
 
 def test_the_record_says_what_is_missing_and_repeats_itself():
     protocol = Protocol(shape=(16, 16, 4), columns=(32, 32), held_out=2)
-    plan = landscape.Plan(wells=(2, 8), starts=4, steps=60, slices=2)
+    plan = landscape.Plan(wells=(2, 8), starts=4, steps=60, slices=2, side=9)
     record = landscape.landscape(Fields((16, 16, 4)), protocol, plan)
     assert [row["wells"] for row in record["wells"]] == [2, 8]
     many = record["wells"][1]
     assert (many["data"], many["distinct"], many["minima_random"]["mean"]) == (32, 1, 1.0)  # linear: one minimum
     assert many["passed"] == 0  # six waves are no deposits
-    assert any("8 wells: no end is within 0.01, and hardly any barrier" in line for line in landscape.sentences(record))
+    assert any(
+        "8 wells: no optimization ends within 0.01, and all end about equally far off: missing" in line
+        for line in landscape.sentences(record)
+    )
     assert record == landscape.landscape(Fields((16, 16, 4)), protocol, plan)
     assert landscape.picture(record).axes
     assert [row["wells"] for row in landscape.rows(record)] == [2, 8]

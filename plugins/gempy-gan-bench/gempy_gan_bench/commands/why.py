@@ -44,41 +44,55 @@ def of_prior(command: Callable[..., None]) -> Callable[..., None]:
     )
 
 
+def of_latents(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that name a prior and its latents."""
+    for option in (
+        click.option(
+            "--flow", default=8, show_default=True, type=click.IntRange(min=2), help="Steps of a diffusion prior's flow."
+        ),
+        click.option("--space-set", type=Setting(), multiple=True, metavar="NAME=VALUE", help="An option of the space."),
+        click.option("--space", metavar="NAME", help="Another latent space of the prior, such as features, w or w+."),
+    ):
+        command = option(command)
+    return of_prior(command)
+
+
 @click.group("why")
 def command() -> None:
     """Find out why inversion works or not."""
 
 
 @command.command("landscape")
-@of_prior
+@of_latents
 @click.option("--wells", "-w", multiple=True, type=COUNT, default=(4, 8, 20), show_default=True, help="May be repeated.")
 @TRUTH
 @click.option("--starts", default=6, show_default=True, type=COUNT, help="Optimizations from independent latents.")
 @click.option("--steps", default=150, show_default=True, type=COUNT, help="Steps of each, at most.")
 @click.option("--slices", default=6, show_default=True, type=COUNT, help="Slices of each kind.")
-@click.option("--flow", default=12, show_default=True, type=click.IntRange(min=2), help="Steps of a diffusion prior's flow.")
+@click.option(
+    "--side", default=21, show_default=True, type=click.IntRange(min=0), help="Points along a side of a plane; 0: none."
+)
 @shared
-def landscape(wells: tuple[int, ...], truth: int, starts: int, steps: int, slices: int, flow: int, **options: Any) -> None:
+def landscape(wells: tuple[int, ...], truth: int, starts: int, steps: int, slices: int, side: int, **options: Any) -> None:
     """How the misfit of wells looks in latent space, where optimizations end, and how strongly the decoder stretches."""
-    prior, protocol = _prior(**options)
+    prior, protocol = _latents(**options)
     from gempy_gan_bench.why import landscape as analysis
 
-    plan = analysis.Plan(wells, truth, starts, steps, slices, flow=flow, seed=options["seed"])
+    plan = analysis.Plan(wells, truth, starts, steps, slices, side, flow=options["flow"], seed=options["seed"])
     _show("Landscape of the misfit", analysis, [_computed(lambda: analysis.landscape(prior, protocol, plan))], options)
 
 
 @command.command("disentanglement")
-@of_prior
+@of_latents
 @click.option("--draws", default=1000, show_default=True, type=COUNT, help="Realizations that are decoded and measured.")
 @click.option("--permutations", default=3, show_default=True, type=COUNT, help="Shuffles for the floor.")
-@click.option("--flow", default=8, show_default=True, type=click.IntRange(min=2), help="Steps of a diffusion prior's flow.")
 @shared
-def disentanglement(draws: int, permutations: int, flow: int, **options: Any) -> None:
+def disentanglement(draws: int, permutations: int, **options: Any) -> None:
     """Whether single latents stand for net-to-gross, width, sinuosity, number of bodies or time."""
-    prior, _ = _prior(**options)
+    prior, _ = _latents(**options)
     from gempy_gan_bench.why import disentanglement as analysis
 
-    plan = analysis.Plan(draws, permutations, flow=flow, seed=options["seed"])
+    plan = analysis.Plan(draws, permutations, flow=options["flow"], seed=options["seed"])
     _show("Disentanglement of latents", analysis, [_computed(lambda: analysis.disentanglement(prior, plan))], options)
 
 
@@ -202,6 +216,15 @@ def _protocol(options: Mapping[str, Any]) -> Protocol:
 def _prior(prior: str, prior_set: Sequence[tuple[str, Any]], **options: Any) -> tuple[Prior, Protocol]:
     protocol = _protocol(options)
     return _built(prior, prior_set, protocol), protocol
+
+
+def _latents(space: str | None, space_set: Sequence[tuple[str, Any]], **options: Any) -> tuple[Prior, Protocol]:
+    prior, protocol = _prior(**options)
+    if space is None:
+        return prior, protocol
+    from gempy_gan_bench.why.problem import latent_prior
+
+    return latent_prior(prior, options["flow"]).space(space, **dict(space_set)), protocol
 
 
 def _built(name: str, settings: Sequence[tuple[str, Any]], protocol: Protocol) -> Prior:

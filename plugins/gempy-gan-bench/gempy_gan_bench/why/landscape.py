@@ -25,17 +25,17 @@ from gempy_gan_bench.why.problem import Problem, decoded, latent_prior
 Array = NDArray[np.float64]
 
 REACH = 3.0  # prior standard deviations that slices go to either side
-POINTS, SIDE = 41, 21  # along a slice, and along each side of a plane
+POINTS = 41  # along a slice
 
-FLAT = 0.05  # of the best misfit: a lower barrier between ends stops nobody
+ALIKE = 0.8  # of the mean error: where the best end has more, all ends are alike
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is computed: `starts` optimizations of up to `steps` steps for each of the `wells`, on one `truth` (1, 2, 3).
 
-    `slices` through the best end in random directions, and lines between as many pairs of ends; `rank` of the randomized
-    singular values, `flow` the steps of a diffusion prior's flow.
+    `slices` through the best end in random directions, and lines between as many pairs of ends; planes of `side` x `side`
+    points, none for 0; `rank` of the randomized singular values, `flow` the steps of a diffusion prior's flow.
     """
 
     wells: tuple[int, ...] = (4, 8, 20)
@@ -43,8 +43,9 @@ class Plan:
     starts: int = 6
     steps: int = 150
     slices: int = 6
+    side: int = 21
     rank: int = 8
-    flow: int = 12
+    flow: int = 8
     seed: int = 0
 
 
@@ -82,13 +83,19 @@ def around(problem: Problem, plan: Plan, generator: torch.Generator) -> dict[str
     random = [curve(problem, best, _direction(best, generator), np.linspace(-REACH, REACH, POINTS)) for _ in range(plan.slices)]
     between = [curve(problem, ends.z[a], ends.z[b] - ends.z[a], np.linspace(-0.5, 1.5, POINTS)) for a, b in pairs]
     lowest = ends.z[np.argsort(ends.objective)[:3].tolist()]
-    planes = {"random": plane(problem, best, _direction(best, generator), _direction(best, generator), REACH)}
-    if len(lowest) == 3:
-        planes["through three ends"] = plane(problem, lowest.mean(dim=0), lowest[1] - lowest[0], lowest[2] - lowest[0], 1.5)
+    planes = {}
+    if plan.side:
+        sides = _direction(best, generator), _direction(best, generator)
+        planes["random"] = plane(problem, best, *sides, REACH, plan.side)
+    if plan.side and len(lowest) == 3:
+        planes["through three ends"] = plane(
+            problem, lowest.mean(dim=0), lowest[1] - lowest[0], lowest[2] - lowest[0], 1.5, plan.side
+        )
     data = problem.likelihood
     gain = informed(prior, best[None], data.predict, data.std)
     return {
         "data": len(data.observed),
+        "latents": math.prod(prior.latent_shape),
         "informed": int((gain > 1).sum()),
         **_of_ends(ends),
         "stretch_at_end": stretch(prior, best[None], plan.rank, generator).largest,
@@ -127,12 +134,12 @@ def curve(problem: Problem, origin: Tensor, direction: Tensor, t: Array) -> Arra
     return misfit(problem, z)
 
 
-def plane(problem: Problem, origin: Tensor, first: Tensor, second: Tensor, reach: float) -> Array:
-    """The same on a square (SIDE, SIDE) of latent space, from -reach to reach times two directions."""
-    t = torch.linspace(-reach, reach, SIDE)
+def plane(problem: Problem, origin: Tensor, first: Tensor, second: Tensor, reach: float, side: int) -> Array:
+    """The same on a square (side, side) of latent space, from -reach to reach times two directions."""
+    t = torch.linspace(-reach, reach, side)
     place = torch.cartesian_prod(t, t)
     z = origin + (place @ torch.stack([first.flatten(), second.flatten()])).reshape(-1, *origin.shape)
-    return misfit(problem, z).reshape(SIDE, SIDE)
+    return misfit(problem, z).reshape(side, side)
 
 
 def misfit(problem: Problem, z: Tensor) -> Array:
@@ -175,17 +182,18 @@ def sentences(record: Mapping[str, Any]) -> list[str]:
 
 def _verdict(row: Mapping[str, Any]) -> str:
     """What stops inversion, where something does."""
-    barrier_mean = row["barrier"]["mean"] or 0.0
-    if row["well_error_best"] <= THRESHOLD:
-        return ""
-    if barrier_mean < FLAT * row["well_error_best"]:
+    best, mean = row["well_error_best"], row["well_error"]["mean"]
+    on_their_way = row["starts"] - row["arrived"]
+    arrived = f" ({on_their_way} of {row['starts']} were still on their way)" if on_their_way else ""
+    if best <= THRESHOLD:
+        return f"{row['wells']} wells: {row['passed']} of {row['starts']} optimizations end within {THRESHOLD:g}{arrived}."
+    none = f"{row['wells']} wells: no optimization ends within {THRESHOLD:g}"
+    if best > ALIKE * mean:
         return (
-            f"{row['wells']} wells: no end is within {THRESHOLD:g}, and hardly any barrier lies between ends: missing are "
-            f"not better minima, but realizations that fit ({row['data']} data, {row['informed']} informed directions)."
+            f"{none}, and all end about equally far off{arrived}: missing are not better minima, but realizations that fit "
+            f"({row['data']} data, {row['latents']} latents)."
         )
-    return (
-        f"{row['wells']} wells: no end is within {THRESHOLD:g}, and barriers of {barrier_mean:.2g} divide the ends: local minima."
-    )
+    return f"{none}, some much farther off than others{arrived}: local minima."
 
 
 def picture(record: Mapping[str, Any]) -> Any:

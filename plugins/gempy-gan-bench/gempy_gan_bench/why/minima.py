@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -71,15 +71,22 @@ def optimize(problem: Problem, starts: int, steps: int, generator: torch.Generat
 
 @dataclass(frozen=True)
 class _Followed(Misfit):
-    """A misfit that measures the path of what it is asked for: a point counts where its objective is the lowest so far."""
+    """A misfit that measures the path of what it is asked for: a point counts where its objective is the lowest so far.
+
+    `rows` are the realizations it is asked about; `path` holds the last point that counted, its objective and the length so far.
+    """
 
     path: dict[str, Tensor] = field(default_factory=dict)
+    rows: slice | Tensor = field(default_factory=lambda: slice(None))
 
     def __call__(self, z: Tensor) -> Tensor:
         residual = super().__call__(z)
         with torch.no_grad():
             self._follow(z.detach(), objective(residual, z, torch.zeros_like(z), 1.0))
         return residual
+
+    def of_rows(self, rows: slice | Tensor) -> Misfit:
+        return replace(self, rows=rows)
 
     @property
     def travelled(self) -> Tensor:
@@ -89,11 +96,11 @@ class _Followed(Misfit):
         if not self.path:
             self.path.update(z=z.clone(), value=value.clone(), length=torch.zeros(len(z)))
             return
-        lower = value < self.path["value"]
-        step = (z - self.path["z"]).flatten(1).norm(dim=1)
-        self.path["length"] = self.path["length"] + torch.where(lower, step, torch.zeros_like(step))
-        self.path["z"] = torch.where(per_row(lower, z), z, self.path["z"])
-        self.path["value"] = torch.where(lower, value, self.path["value"])
+        lower = value < self.path["value"][self.rows]
+        step = (z - self.path["z"][self.rows]).flatten(1).norm(dim=1)
+        self.path["length"][self.rows] += torch.where(lower, step, torch.zeros_like(step))
+        self.path["z"][self.rows] = torch.where(per_row(lower, z), z, self.path["z"][self.rows])
+        self.path["value"][self.rows] = torch.where(lower, value, self.path["value"][self.rows])
 
 
 def chao(distance: ArrayLike, threshold: float) -> float:
