@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from gempy_gan import Constraints, GempyGanError, HardData, Prior, Strategy, get_strategy
-from gempy_gan.inversion import prior_given
+from gempy_gan.inversion import describe_prior, prior_given
 from gempy_gan.likelihood import channel, check_grid
 from gempy_gan.plugins import registry
 from gempy_gan_bench import truths
@@ -20,7 +21,10 @@ from gempy_gan_bench.protocol import CELL_SIZE, PROPERTY, Protocol
 
 @dataclass(frozen=True)
 class Contender:
-    """Names and options; `label` is what tables call it, `strategy` None means the one recommended for the prior."""
+    """Names and options, which are plain JSON values; `label` is what tables call it.
+
+    `strategy` None means the one recommended for the prior.
+    """
 
     prior: str
     strategy: str | None = None
@@ -33,7 +37,11 @@ class Contender:
 
         Raises PluginError and GempyGanError as `gempy_gan.get_prior`, and where it cannot tell the protocol's data.
         """
-        return _prior(self.prior, repr(sorted(self.prior_options.items())), protocol, member, _Options(self.prior_options))
+        return _prior(self.prior, json.dumps(self.prior_options), protocol, member)[0]
+
+    def described_prior(self, protocol: Protocol, member: int) -> dict[str, Any]:
+        """Class, options and weights of that prior, as plain JSON values."""
+        return _prior(self.prior, json.dumps(self.prior_options), protocol, member)[1]
 
     def built_strategy(self, prior: Prior) -> Strategy:
         """The strategy. Raises PluginError and GempyGanError as `gempy_gan.get_strategy`, and where the prior cannot do it."""
@@ -46,39 +54,8 @@ class Contender:
         return "member" in _takes(self.prior) and "member" not in self.prior_options
 
 
-@dataclass(frozen=True, eq=False)
-class _Options:
-    """A mapping that a cache takes: told apart by its text, which is given beside it."""
-
-    values: Mapping[str, Any]
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Options)
-
-
-@lru_cache(maxsize=4)
-def _prior(name: str, text: str, protocol: Protocol, member: int, options: _Options) -> Prior:
-    del text
-    takes = _takes(name)
-    of_protocol = {key: value for key, value in (("size", protocol.size), ("member", member)) if key in takes}
-    grid = grid_of(protocol, CELL_SIZE)
-    example = Constraints(grid, HardData([[0, 0, 0]], [0.5], 0.1, PROPERTY))
-    prior = prior_given(name, example, **{**of_protocol, **options.values})
-    channel(prior.properties, PROPERTY)
-    check_grid(prior, grid)
-    truths.check_unseen(prior)
-    return prior
-
-
-def _takes(name: str) -> Mapping[str, Any]:
-    return inspect.signature(registry().get("priors", name).load()).parameters
-
-
 def available(contender: Contender, protocol: Protocol) -> Protocol:
-    """The protocol with those of its members that there are: one for a prior without members.
+    """The protocol with those of its members that there are; one, for a prior that has no members.
 
     Raises what building the first one raises.
     """
@@ -94,3 +71,20 @@ def available(contender: Contender, protocol: Protocol) -> Protocol:
             continue
         found.append(member)
     return dataclasses.replace(protocol, members=tuple(found))
+
+
+@lru_cache(maxsize=4)  # each task asks for it several times
+def _prior(name: str, options: str, protocol: Protocol, member: int) -> tuple[Prior, dict[str, Any]]:
+    takes = _takes(name)
+    of_protocol = {key: value for key, value in (("size", protocol.size), ("member", member)) if key in takes}
+    grid = grid_of(protocol, CELL_SIZE)
+    example = Constraints(grid, HardData([[0, 0, 0]], [0.5], 0.1, PROPERTY))
+    prior = prior_given(name, example, **{**of_protocol, **json.loads(options)})
+    channel(prior.properties, PROPERTY)
+    check_grid(prior, grid)
+    truths.check_unseen(prior)
+    return prior, describe_prior(prior)
+
+
+def _takes(name: str) -> Mapping[str, Any]:
+    return inspect.signature(registry().get("priors", name).load()).parameters

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gempy_gan import progress
-from gempy_gan.metrics.checkerboard import checkerboard
+from gempy_gan.metrics import checkerboard
 from gempy_gan.metrics.variograms import axis_of, error, variograms
 from gempy_gan_bench import truths
 from gempy_gan_bench.files import keep_arrays
@@ -39,7 +40,7 @@ def deposits(protocol: Protocol, cache: Path, count: int | None = None) -> Array
     return kept[:count].astype(np.float32).astype(np.float64)  # the same whether just made or kept
 
 
-def texture(values: Array, truth: Array, real: Array) -> dict[str, float]:
+def texture(values: Array, weights: Array, truth: Array, real: Array) -> dict[str, float]:
     """How the texture of realizations (n, nx, ny, nz) compares.
 
     `variogram_error` is the error of their mean variogram against that of the truth (nx, ny, nz), over the median of the same for
@@ -48,11 +49,18 @@ def texture(values: Array, truth: Array, real: Array) -> dict[str, float]:
     """
     axes = axis_of(truth.shape)
     own, theirs = variograms(truth[None]), variograms(real)
-    apart = error(variograms(values).mean(axis=0, keepdims=True), own, axes)[0]
+    apart = error(weights[None] @ variograms(values), own, axes)[0]
     return {
         "variogram_error": float(apart / np.median(error(theirs, own, axes))),
-        "checkerboard": checkerboard(values, real),
+        "checkerboard": _checkerboard(values, weights, real),
     }
+
+
+def _checkerboard(values: Array, weights: Array, real: Array) -> float:
+    if min(real.shape[1:3]) < checkerboard.LEAST:
+        return math.nan
+    mine, theirs = weights @ checkerboard.power(values), checkerboard.power(real).mean(axis=0)
+    return float(checkerboard.excess(mine, theirs).max())
 
 
 def _kept(file: Path) -> Array:

@@ -17,7 +17,7 @@ from typing import Any
 
 from gempy_gan import Ensemble, GempyGanError, GempyGanWarning, invert, progress
 from gempy_gan.ensemble import plain
-from gempy_gan.inversion import describe_prior, describe_strategy, versions
+from gempy_gan.inversion import describe_strategy, versions
 from gempy_gan_bench import __version__, figures, observations, pictures, real, reference, truths
 from gempy_gan_bench.contenders import Contender
 from gempy_gan_bench.counting import counted
@@ -48,13 +48,12 @@ class Task:
 
     def record(self) -> dict[str, Any]:
         """What decides the file's content."""
-        prior = self.contender.built_prior(self.protocol, self.member)
         data = {**self.protocol.data(), "physics": truths.physics()}
-        if not self.truth and self.case is None:
-            return {"task": "reference", "data": data, "prior": describe_prior(prior)}
-        strategy = self.contender.built_strategy(prior)
-        run = {"n": self.protocol.n, "seed": self.protocol.seed}
-        return {"task": self.name, "data": data, **run, "prior": describe_prior(prior), "strategy": describe_strategy(strategy)}
+        record = {"task": self.name, "data": data, "prior": self.contender.described_prior(self.protocol, self.member)}
+        if self.case is None and not self.truth:
+            return record
+        strategy = self.contender.built_strategy(self.contender.built_prior(self.protocol, self.member))
+        return {**record, "strategy": describe_strategy(strategy), "n": self.protocol.n, "seed": self.protocol.seed}
 
     def file(self, folder: Path) -> Path:
         """Where it goes."""
@@ -125,8 +124,9 @@ def _case(task: Task, case: Case, cache: Path) -> dict[str, Any]:
     held_out = observations.held_out(task.protocol, truth)
     found = figures.data_figures(ensemble, data.hard[0], held_out, truth.fraction)
     found["chi2"] = figures.seismic_chi2(ensemble, data.soft[0]) if data.soft else None
-    found |= real.texture(figures.fractions(ensemble), truth.fraction, real.deposits(task.protocol, cache))
-    shown = [pictures.encoded(values) for values in figures.fractions(ensemble)[:SHOWN]]
+    values, known = figures.fractions(ensemble), real.deposits(task.protocol, cache)
+    found |= real.texture(values, ensemble.weights, truth.fraction, known)
+    shown = [pictures.encoded(each) for each in values[:SHOWN]]
     about = {**truth.record(), "picture": pictures.encoded(truth.fraction)}
     return {**_about(task), "case": asdict(case), "deposit": about, "figures": found, **spent, "pictures": shown}
 
