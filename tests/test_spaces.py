@@ -5,12 +5,16 @@ import math
 import pytest
 import torch
 
+from gempy_gan.constraints import Constraints, HardData
 from gempy_gan.errors import GempyGanError
+from gempy_gan.grid import Grid
 from gempy_gan.learning import Domain
+from gempy_gan.likelihood import Likelihood
 from gempy_gan.plugins import get_prior, get_strategy
 from gempy_gan.prior import LatentPrior
 from gempy_gan.priors import spaces
 from gempy_gan.priors.gan import GanPrior
+from gempy_gan.priors.gaussian import GaussianPrior
 from gempy_gan.priors.stylegan import StyleGanPrior
 from gempy_gan.properties import Property
 from gempy_gan.strategies.in_space import InSpace
@@ -174,6 +178,24 @@ def test_annealed_latent_optimization_finds_the_same_minimum():
     assert (plain.values - annealed.values).abs().max() < 0.02 * math.sqrt(known.prior.shape[0])
     with pytest.raises(GempyGanError, match="Expected factors of the variance, 1 or more"):
         Latent(annealing=(0.5,))
+
+
+def test_draws_that_fit_well_enough_are_left_alone():
+    prior = GaussianPrior((8, 8, 8), (50.0, 50.0, 1.0), "porosity", 0.5, 0.25, "spherical", (200, 200, 4))
+    cells = [(1, 2, k) for k in range(8)] + [(6, 5, k) for k in range(8)]
+    hard = HardData(cells, 0.5 + 0.2 * torch.randn(16, generator=seeded(1)).numpy(), 0.01, "porosity")
+    likelihood = Likelihood.of(Constraints(Grid((0, 400, 0, 400, 0, 8), (8, 8, 8)), hard), prior)
+    enough, whole = (Latent("lbfgs", enough=e).sample(prior, likelihood, 6, seeded()) for e in (0.5, 0.0))
+    generator = seeded()
+    torch.randn((6, *prior.latent_shape), generator=generator)  # the anchors, which are drawn before the noise
+    noise = torch.randn((6, 16), generator=generator)
+    rms, least = ((likelihood.residual(d.values) - noise).square().mean(dim=1).sqrt() for d in (enough, whole))
+    assert enough.trace["unconverged"] == 0
+    assert (rms <= 0.5 + 1e-3).all()
+    assert rms.mean() > 2 * least.mean()
+    assert enough.trace["steps"] < whole.trace["steps"]
+    with pytest.raises(GempyGanError, match=r"enough is 0\.5 with 'adam'"):
+        Latent("adam", enough=0.5)
 
 
 def test_memory_is_bounded_and_rows_do_not_depend_on_each_other(monkeypatch):

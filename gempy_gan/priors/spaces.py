@@ -180,7 +180,8 @@ def _leading_root(covariance: Tensor) -> Tensor:
     """A root (k, r) over the r leading eigenvectors, which have `KEPT` of the variance."""
     values, vectors = (part.flip(-1) for part in torch.linalg.eigh(covariance.double()))
     rank = 1 + int((values.cumsum(0) < KEPT * values.sum()).sum())
-    return (vectors[:, :rank] * values[:rank].clamp(min=0).sqrt()).float()
+    root: Tensor = vectors[:, :rank] * values[:rank].clamp(min=0).sqrt()
+    return root.float()
 
 
 def _root(covariance: Tensor) -> Tensor:

@@ -20,21 +20,25 @@ HALVINGS = 20  # of a stride, before its realization counts as stuck
 ARMIJO = 1e-4  # share of the promised decrease that a stride must deliver
 
 
-def lbfgs(misfit: Misfit, anchor: Tensor, start: Tensor, weight: float, steps: int, tolerance: float) -> Minimum:
+def lbfgs(
+    misfit: Misfit, anchor: Tensor, start: Tensor, weight: float, steps: int, tolerance: float, enough: float = 0.0
+) -> Minimum:
     """Minimise |r(z)|^2 / 2 + weight |z - anchor|^2 / 2 for each row of `start` (n, ...) by limited-memory BFGS.
 
-    Realizations are independent: each has its own history and stride. Converged means what it means for `adam`.
+    Realizations are independent: each has its own history and stride. Converged means what it means for `adam`, or that the
+    RMS of r is below `enough`.
     """
     slope = _slope(misfit, anchor, weight)
     z = start
-    value, gradient = slope(z)
+    value, gradient = slope(z, torch.arange(len(z), device=z.device))
     check_finite(value)
-    target = weight * tolerance**2 * len(misfit.likelihood.observed)
+    data = len(misfit.likelihood.observed)
+    target, close = weight * tolerance**2 * data, enough**2 * data
     history: list[tuple[Tensor, Tensor]] = []
     stuck = torch.zeros(len(z), dtype=torch.bool, device=z.device)
     for step in range(steps + 1):
         progress.report("L-BFGS", step, steps)
-        arrived = _square(gradient) <= target
+        arrived = (_square(gradient) <= target) | (_square_of_data(value, z, anchor, weight) <= close)
         if (arrived | stuck).all() or step == steps:
             break
         move = -_two_loops(gradient, history)
@@ -54,28 +58,28 @@ def adam(misfit: Misfit, anchor: Tensor, start: Tensor, weight: float, steps: in
     deviations (RMS over the d data), where the objective is convex.
     """
     slope = _slope(misfit, anchor, weight)
-    z = start.clone()
+    z, every = start.clone(), torch.arange(len(start), device=start.device)
     optimizer = torch.optim.Adam([z], lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(steps, 1))
     for _ in progress.track(range(steps), "Adam", steps):
-        z.grad = slope(z)[1]
+        z.grad = slope(z, every)[1]
         optimizer.step()
         schedule.step()
-    value, gradient = slope(z)
+    value, gradient = slope(z, every)
     check_finite(value)
     return Minimum(z, value, _square(gradient) <= weight * tolerance**2 * len(misfit.likelihood.observed), steps)
 
 
-Slope = Callable[["Tensor"], "tuple[Tensor, Tensor]"]
+Slope = Callable[["Tensor", "Tensor"], "tuple[Tensor, Tensor]"]
 
 
 def _slope(misfit: Misfit, anchor: Tensor, weight: float) -> Slope:
-    """Objective (n,) and its gradient (n, ...) as a function of the latents."""
+    """Objective (k,) and its gradient (k, ...) as a function of latents (k, ...) and of the realizations (k,) they belong to."""
 
-    def slope(z: Tensor) -> tuple[Tensor, Tensor]:
+    def slope(z: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
             leaf = z.detach().requires_grad_()
-            value = objective(misfit(leaf), leaf, anchor, weight)
+            value = objective(misfit.of_rows(rows)(leaf), leaf, anchor[rows], weight)
             (gradient,) = torch.autograd.grad(value.sum(), leaf)
         return value.detach(), gradient
 
@@ -84,6 +88,11 @@ def _slope(misfit: Misfit, anchor: Tensor, weight: float) -> Slope:
 
 def _square(v: Tensor) -> Tensor:
     return v.flatten(1).square().sum(dim=1)
+
+
+def _square_of_data(value: Tensor, z: Tensor, anchor: Tensor, weight: float) -> Tensor:
+    """|r|^2 (n,), from the objective."""
+    return 2 * value - weight * _square(z - anchor)
 
 
 def _two_loops(gradient: Tensor, history: list[tuple[Tensor, Tensor]]) -> Tensor:
@@ -108,16 +117,23 @@ def _two_loops(gradient: Tensor, history: list[tuple[Tensor, Tensor]]) -> Tensor
 def _line_search(
     slope: Slope, z: Tensor, move: Tensor, value: Tensor, gradient: Tensor, arrived: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Halve the stride of each realization until its objective has fallen enough; those where it never does are stuck."""
+    """Halve the stride of each realization until its objective has fallen enough; those where it never does are stuck.
+
+    Only realizations that wait for a shorter stride are computed again.
+    """
     promised = (move * gradient).flatten(1).sum(dim=1)
-    waiting = ~arrived
+    z, value, gradient = z.clone(), value.clone(), gradient.clone()
+    waiting = (~arrived).nonzero()[:, 0]
     for halving in range(HALVINGS):
         stride = 0.5**halving
-        trial = z + stride * per_row(waiting, move) * move
-        found, tilt = slope(trial)
-        better = waiting & (found <= value + ARMIJO * stride * promised)
-        z, gradient = torch.where(per_row(better, z), trial, z), torch.where(per_row(better, z), tilt, gradient)
-        value, waiting = torch.where(better, found, value), waiting & ~better
-        if not waiting.any():
+        trial = z[waiting] + stride * move[waiting]
+        found, tilt = slope(trial, waiting)
+        better = found <= value[waiting] + ARMIJO * stride * promised[waiting]
+        moved = waiting[better]
+        z[moved], value[moved], gradient[moved] = trial[better], found[better], tilt[better]
+        waiting = waiting[~better]
+        if not len(waiting):
             break
-    return z, value, gradient, waiting
+    stuck = torch.zeros_like(arrived)
+    stuck[waiting] = True
+    return z, value, gradient, stuck

@@ -20,8 +20,8 @@ class InSpace(Strategy):
 
     A generator of few latents cannot honour dense wells: they are more data than it has latents. `space` names a wider one:
     for `gan` "features", with `options` `free` and `level`; for `stylegan` "w" and "w+". See `gempy_gan.priors.spaces` for
-    what they are. `strategy` searches it; None is latent optimization by L-BFGS, annealed, which takes about 200 gradients for
-    each realization. The posterior is that of the wider prior.
+    what they are. `strategy` searches it; None is latent optimization by L-BFGS, annealed, until the data are fitted to
+    half their noise. The posterior is that of the wider prior.
     """
 
     requires: ClassVar[type[Prior]] = LatentPrior  # type: ignore[type-abstract]
@@ -38,7 +38,7 @@ class InSpace(Strategy):
     @property
     def inner(self) -> Strategy:
         """The strategy that searches the space."""
-        return self.strategy or Latent("lbfgs", steps=200, tolerance=0.5, annealing=(16, 4))
+        return self.strategy or Latent("lbfgs", steps=240, annealing=(16, 4), enough=0.5)
 
     def sample(self, prior: Prior, likelihood: LikelihoodLike, n: int, generator: torch.Generator) -> Draws:
         """Draw n realizations; their latents are those of the space, which no other strategy could start from."""

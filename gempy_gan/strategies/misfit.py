@@ -30,7 +30,7 @@ class Misfit:
         residual = self.likelihood.residual(self.prior.decode(z))
         return residual if self.noise is None else residual - self.noise
 
-    def of_rows(self, rows: slice) -> Misfit:
+    def of_rows(self, rows: slice | Tensor) -> Misfit:
         """That of some of the realizations, with their noise."""
         return Misfit(self.prior, self.likelihood, None if self.noise is None else self.noise[rows])
 
