@@ -28,7 +28,7 @@ def wander(prior: TunablePrior, generator: torch.Generator) -> list[Tensor]:
     found = [torch.zeros_like(w) for w in weights]
     z = torch.randn((PROBES, *prior.latent_shape), generator=generator)
     with torch.no_grad():
-        spread = prior.decode(z).transpose(0, 1).flatten(1).std(dim=1).clamp(min=1e-6).reshape(1, -1, 1, 1, 1)
+        spread = spread_of(prior.decode(z))
     for one in torch.split(z, 1):
         with torch.enable_grad():
             m = prior.decode(one, weights) / spread
@@ -36,6 +36,11 @@ def wander(prior: TunablePrior, generator: torch.Generator) -> list[Tensor]:
             gradients = torch.autograd.grad((m * signs).sum(), weights, allow_unused=True, materialize_grads=True)
         found = [f + g.square() / PROBES for f, g in zip(found, gradients, strict=True)]
     return [_step(f) for f in found]
+
+
+def spread_of(m: Tensor) -> Tensor:
+    """Standard deviation (1, c, 1, 1, 1) of each property over all cells of realizations m (n, c, nx, ny, nz)."""
+    return m.transpose(0, 1).flatten(1).std(dim=1).clamp(min=1e-6).reshape(1, -1, 1, 1, 1)
 
 
 def _step(f: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STEPS = {"each": 300, "low-rank": 300, "joint": 1000}
 KEEP = {"each": 0.0, "low-rank": 100.0, "joint": 0.1}
-LOOKED_AT = 8  # prior latents, and tuned generators, from which the drift is measured
+LOOKED_AT = 8  # prior latents at which the drift is measured
 
 
 @dataclass
@@ -144,12 +144,11 @@ class Pivotal(Strategy):
 
 
 def _drift(prior: TunablePrior, tuned: Tuned, generator: torch.Generator) -> dict[str, Any]:
-    """What tuning did to other latents: mean over some of the tuned generators, those left as they were not counted."""
-    generators = [w for w in tuned.weights if w is not None][:LOOKED_AT]
+    """What tuning did to other latents: mean over some of the tuned generators; None where there are none."""
     fresh = torch.randn((LOOKED_AT, *prior.latent_shape), generator=generator)
     with torch.no_grad():
         before = prior.decode(fresh)
-        after = [prior.decode(fresh, weights) for weights in generators]
+        after = [prior.decode(fresh, weights) for weights in tuned.weights]
         cells = [float((m - before).abs().mean()) for m in after]
         try:
             looks = [float(perceptual_distance(prior, m, before).mean()) for m in after]

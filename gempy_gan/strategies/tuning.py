@@ -11,7 +11,7 @@ import torch
 
 from gempy_gan import progress
 from gempy_gan.errors import GempyGanError
-from gempy_gan.strategies.elastic import wander
+from gempy_gan.strategies.elastic import spread_of, wander
 from gempy_gan.strategies.perceptual import perceptual_distance
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 MEMORY = 10  # pairs of steps and gradient changes that L-BFGS remembers
 AT_ONCE = 2**21  # values decoded together
+SOME = 4  # generators of single realizations that are kept to be looked at: they are large
 KEPT = 8  # prior latents at which low-rank tuning holds the generator in place
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """Realizations (n, c, nx, ny, nz) of the tuned generator, its weights (one set, or one for each realization; None where it
-    was left as it is), and how many generator and discriminator passes each realization took."""
+    """Realizations (n, c, nx, ny, nz), the weights of some of the tuned generators, and the network passes per realization."""
 
     values: Tensor
-    weights: Sequence[Sequence[Tensor] | None]
+    weights: Sequence[Sequence[Tensor]]
     evaluations: Sequence[int]
 
 
@@ -51,22 +51,22 @@ def tune_each(
     """
     plain = [w.detach() for w in prior.parameters()]
     scale = wander(prior, generator)
-    values, found, counts = list(torch.split(untuned, 1)), [], []
+    values, counts = list(torch.split(untuned, 1)), [0] * len(pivots)
+    some: list[list[Tensor]] = []
     for k, z in enumerate(progress.track(torch.split(pivots, 1), "tuning", len(pivots))):
-        weights, count = None, 0
-        if unfit[k]:
-            moves = [torch.zeros_like(w, requires_grad=True) for w in plain]
+        if not unfit[k]:
+            continue
+        moves = [torch.zeros_like(w, requires_grad=True) for w in plain]
 
-            def misfit(z: Tensor = z, moves: Sequence[Tensor] = moves) -> Tensor:
-                return excess(likelihood, prior.decode(z, _moved(plain, scale, moves))).sum()
+        def misfit(z: Tensor = z, moves: Sequence[Tensor] = moves) -> Tensor:
+            return excess(likelihood, prior.decode(z, _moved(plain, scale, moves))).sum()
 
-            count = descend(moves, [misfit], steps)
-            weights = [w.detach() for w in _moved(plain, scale, moves)]
-            with torch.no_grad():
-                values[k] = prior.decode(z, weights)
-        found.append(weights)
-        counts.append(count)
-    return Tuned(torch.cat(values), found, counts)
+        counts[k] = descend(moves, [misfit], steps)
+        with torch.no_grad():
+            weights = _moved(plain, scale, moves)
+            values[k] = prior.decode(z, weights)
+        some += [weights] if len(some) < SOME else []
+    return Tuned(torch.cat(values), some, counts)
 
 
 def tune_low_rank(
@@ -89,7 +89,7 @@ def tune_low_rank(
     fresh = torch.randn((min(len(pivots), KEPT), *prior.latent_shape), generator=generator)
     with torch.no_grad():
         before = prior.decode(fresh)
-        spread = before.transpose(0, 1).flatten(1).std(dim=1).clamp(min=1e-6).reshape(1, -1, 1, 1, 1)
+        spread = spread_of(before)
 
     def weights() -> list[Tensor]:
         pairs = iter(factors)
