@@ -18,6 +18,7 @@ from gempy_gan_bench.protocol import Protocol, key
 Array = NDArray[np.float64]
 
 FIRST = 10_000  # number, in the truths' set, of the first of them; truths come before
+SAVED_EVERY = 20
 
 
 def deposits(protocol: Protocol, cache: Path, count: int | None = None) -> Array:
@@ -32,11 +33,13 @@ def deposits(protocol: Protocol, cache: Path, count: int | None = None) -> Array
     }
     file = cache / f"real-{key(about)}.npz"
     kept = _kept(file)
-    if len(kept) < count:
-        numbers = progress.track(range(FIRST + len(kept), FIRST + count), "real deposits", count - len(kept))
+    while len(kept) < count:
+        progress.report("real deposits", len(kept), count)
+        numbers = range(FIRST + len(kept), FIRST + min(count, len(kept) + SAVED_EVERY))
         made = np.stack([truths.box_of(protocol, number).fraction for number in numbers])
         kept = np.concatenate([kept, made]) if len(kept) else made
         keep_arrays(file, fractions=kept.astype(np.float32))
+    progress.report("real deposits", count, count)
     return kept[:count].astype(np.float32).astype(np.float64)  # the same whether just made or kept
 
 
