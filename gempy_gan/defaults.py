@@ -37,7 +37,13 @@ def gempy_gan_register_strategies(register: Register) -> None:
     register("pcn", f"{strategies}.pcn:PCN", "preconditioned Crank-Nicolson Markov chains in latent space")
     register("mala", f"{strategies}.mala:MALA", "Markov chains of Langevin steps, which follow the gradient")
     register("hmc", f"{strategies}.hmc:HMC", "Hamiltonian Markov chains: many gradient steps for one proposal")
+    register("smc", f"{strategies}.smc:SMC", "sequential Monte Carlo over latents, tempered as the data allow")
     register("flow", f"{strategies}.flow:Flow", "variational inference: a normalizing flow fitted to the posterior")
+    register(
+        "inference-network",
+        f"{strategies}.inference_network:InferenceNetwork",
+        "amortized inversion: a network that learned the posterior of random wells",
+    )
 
 
 @hookimpl
