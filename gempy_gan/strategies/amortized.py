@@ -39,7 +39,7 @@ class Training:
     decides all that is random."""
 
     simulations: int = 4096
-    steps: int = 500
+    steps: int = 200
     objective: Literal["posterior", "reconstruction"] = "posterior"
     components: int = 4
     rank: int = 8
