@@ -44,6 +44,9 @@ MEANING = {
     "members": ("", "sampler: members of the ensemble that was updated"),
     "log_evidence": ("", "sampler: log probability of the data under the prior"),
     "steps": ("", "sampler: steps taken"),
+    "step_size": ("", "sampler: length of its steps"),
+    "ancestors": ("", "sampler: how many of the first particles have descendants"),
+    "evaluations": ("", "sampler: realizations decoded"),
 }
 
 

@@ -22,7 +22,7 @@ Values = Mapping[str, float | None]
 
 BATCH_CELLS = 2**22  # cells held in memory at once
 DISTANCE_CELLS = 2**18  # cells, evenly picked, on which realizations are compared with each other
-COUNTED = ("converged", "unconverged", "proposals", "members", "effective_sample_size")
+COUNTED = ("converged", "unconverged", "proposals", "members", "effective_sample_size", "evaluations")
 COLLAPSED = 0.01  # of the reference's spread, below which a cell has none and two realizations are one
 
 

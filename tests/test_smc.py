@@ -73,14 +73,23 @@ def test_it_reaches_the_posterior_of_few_data_and_their_evidence(strategy):
 def test_particles_do_not_collapse_on_precise_data():
     """With a Gaussian fitted to the very particles that it moves, their variance falls to 0.7 of what it should be."""
     prior, likelihood, mean, root, exact = precise()
-    found = [SMC(particles=200).sample(prior, likelihood, 200, seeded(seed)) for seed in range(3)]
+    found = [SMC(particles=200, moves=8).sample(prior, likelihood, 200, seeded(seed)) for seed in range(2)]
     for draws in found:
         white = torch.linalg.solve_triangular(root, (draws.latents.double() - mean).T, upper=False).T
         # 64 directions: 200 draws that are worth half as many have a mean square error of the mean of 0.01, within a fifth of it
         assert white.mean(dim=0).square().mean() < 3 / draws.trace["effective_sample_size"]
         assert white.var(dim=0).mean().item() == pytest.approx(1.0, abs=0.1)
         assert draws.trace["effective_sample_size"] > 50
-    assert sum(draws.trace["log_evidence"] for draws in found) / 3 == pytest.approx(exact, abs=1.5)
+    assert sum(draws.trace["log_evidence"] for draws in found) / 2 == pytest.approx(exact, abs=1.5)
+
+
+@pytest.mark.filterwarnings("ignore::gempy_gan.errors.GempyGanWarning")  # too few moves for such data: not what is tested
+@pytest.mark.parametrize("std", [1e-3, 1e-6])
+def test_data_of_absurd_precision_are_survived(std):
+    prior, likelihood = observing(lambda m: m[:, :4], [0.3, -0.2, 1.1, 0.4], std, 8)
+    draws = SMC(particles=40, moves=2).sample(prior, likelihood, 4, seeded(0))
+    assert draws.values.isfinite().all()
+    assert draws.trace["steps"] > 10
 
 
 def test_modes_get_their_weights():

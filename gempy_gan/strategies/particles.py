@@ -45,8 +45,9 @@ def fitted_reference(z: Tensor, weights: Tensor, directions: Tensor, before: Ref
         return before
     inside = (z @ directions.T).double()
     mean = share @ inside
-    root = torch.linalg.cholesky(before.spread(directions).whole.double() @ directions.T.double())
-    white = torch.linalg.solve_triangular(root, (share.sqrt()[:, None] * (inside - mean)).T, upper=False)
+    values, vectors = torch.linalg.eigh(before.spread(directions).whole.double() @ directions.T.double())
+    root = vectors * values.clamp(min=THINNEST).sqrt()  # single precision leaves narrow directions hardly positive
+    white = (vectors / values.clamp(min=THINNEST).sqrt()).T @ (share.sqrt()[:, None] * (inside - mean)).T
     spread = root @ _shrunk(white @ white.T / left, 1 / (1 - left)) @ root.T
     variance, rotation = torch.linalg.eigh(spread)
     rotated = torch.linalg.qr(directions.T @ rotation.float())[0].T.contiguous()  # orthonormal to rounding: moves are reversible
