@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 
@@ -16,12 +17,13 @@ from gempy_gan.prior import LatentPrior
 from gempy_gan.properties import Property
 from gempy_gan.strategies.adaptation import DualAveraging
 from gempy_gan.strategies.convergence import convergence
+from gempy_gan.strategies.gauss_newton import gauss_newton
 from gempy_gan.strategies.hmc import HMC, trajectory
 from gempy_gan.strategies.latent import Latent
 from gempy_gan.strategies.mala import MALA
 from gempy_gan.strategies.misfit import Misfit
 from gempy_gan.strategies.pcn import PCN
-from gempy_gan.strategies.reference import Deviation, laplace_reference, prior_reference
+from gempy_gan.strategies.reference import Deviation, laplace_reference, posterior_mode, prior_reference
 from gempy_gan.strategies.rejection import Rejection
 from gempy_gan.strategies.target import Target
 from gempy_gan.strategies.tempering import Ladder
@@ -34,18 +36,23 @@ KERNELS = [PCN, MALA, HMC]
 # Exact posteriors
 
 
+def options(strategy) -> str:
+    given = [f for f in dataclasses.fields(strategy) if getattr(strategy, f.name) != f.default]
+    return f"{type(strategy).__name__}({', '.join(f'{f.name}={getattr(strategy, f.name)}' for f in given)})"
+
+
 @pytest.mark.parametrize(
     ("case", "strategy"),
     [
-        (few_data, MALA(chains=40)),
-        (few_data, HMC(chains=40)),
-        (few_data, HMC("prior", chains=10, burn_in=50)),
-        (few_data, HMC(chains=10, start="prior")),
-        (few_data, MALA(chains=10, temperatures=3, hottest=10)),
-        (wells_and_seismic, MALA(chains=40)),
-        (wells_and_seismic, HMC(chains=40)),
+        pytest.param(case, strategy, id=f"{case.__name__}-{options(strategy)}")
+        for case, strategy in [
+            (few_data, HMC("prior", chains=40, burn_in=20, leapfrogs=4)),
+            (few_data, HMC(chains=10, from_prior=True)),
+            (few_data, MALA(chains=10, temperatures=3, hottest=10)),
+            (wells_and_seismic, MALA(chains=20)),
+            (wells_and_seismic, HMC(chains=20)),
+        ]
     ],
-    ids=str,
 )
 def test_gradient_chains_reach_the_exact_posterior(case, strategy):
     known: Case = case()
@@ -57,7 +64,7 @@ def test_gradient_chains_reach_the_exact_posterior(case, strategy):
 
 @pytest.mark.parametrize("kernel", [MALA, HMC])
 def test_gradient_chains_keep_the_contract(kernel):
-    check_strategy(kernel(chains=16))
+    check_strategy(kernel(chains=32))
 
 
 class Folded(LatentPrior):
@@ -99,7 +106,7 @@ def share_of_gentle_mode(latents: torch.Tensor) -> float:
         MALA(chains=20, steps=800, temperatures=4, hottest=20),
         HMC(chains=20, steps=400, temperatures=4, hottest=20),
     ],
-    ids=str,
+    ids=options,
 )
 def test_tempered_chains_find_the_weights_of_modes(strategy):
     prior, likelihood, exact = folded()
@@ -116,7 +123,7 @@ def test_tempered_chains_find_the_weights_of_modes(strategy):
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_chains_that_are_not_tempered_stay_in_their_modes_and_say_so(kernel):
     prior, likelihood, _ = folded()
-    strategy = kernel("prior", start="prior", chains=20, burn_in=50, steps=100)
+    strategy = kernel("prior", from_prior=True, chains=20, burn_in=20, steps=20)
     with pytest.warns(GempyGanWarning, match="have not converged: R-hat is"):
         draws = strategy.sample(prior, likelihood, 100, seeded(1))
     assert not draws.trace["converged"]
@@ -202,7 +209,7 @@ def test_as_many_steps_are_taken_as_the_draws_need():
 
 def test_one_draw_is_compared_with_other_chains():
     known = few_data()
-    draws = HMC().sample(known.prior, known.likelihood, 1, seeded(0))
+    draws = MALA().sample(known.prior, known.likelihood, 1, seeded(0))
     assert len(draws.values) == 1
     assert draws.trace["converged"]
 
@@ -287,6 +294,27 @@ def test_a_trajectory_keeps_the_energy():
             assert changes[1] < changes[0] / 6  # the error of one step falls with the cube of its length
 
 
+class Wavy(Folded):
+    """Two cells that rise with their latents, along steep waves."""
+
+    shape = (2, 1, 1)
+    latent_shape = (2,)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return (z + 0.5 * torch.sin(6 * z)).reshape(-1, 1, 2, 1, 1)
+
+
+def test_a_mode_that_fits_badly_is_looked_for_again():
+    prior = Wavy()
+    likelihood = Likelihood.of(
+        Constraints(a_grid(prior.shape), HardData([[0, 0, 0], [1, 0, 0]], [2.0, -1.5], 0.02, "porosity")), prior
+    )
+    misfit, centre = Misfit(prior, likelihood), torch.zeros(1, 2)
+    trapped = gauss_newton(misfit, centre, centre, 1.0, 50, 0.01)
+    assert trapped.objective > 1000
+    assert misfit(posterior_mode(misfit)).abs().max() < 1
+
+
 def test_forces_are_gradients_of_the_weight():
     known = few_data()
     reference = laplace_reference(Misfit(known.prior, known.likelihood), 10, seeded(0))
@@ -317,7 +345,7 @@ ALL = [*(kernel(burn_in=5, steps=10) for kernel in KERNELS), HMC(burn_in=5, step
 
 
 @pytest.mark.filterwarnings("ignore::gempy_gan.errors.GempyGanWarning")  # short chains: not what is tested
-@pytest.mark.parametrize("strategy", ALL, ids=str)
+@pytest.mark.parametrize("strategy", ALL, ids=options)
 def test_equal_seeds_give_equal_bytes(strategy):
     known = few_data()
     one, two, other = (strategy.sample(known.prior, known.likelihood, 6, seeded(s)).values for s in (3, 3, 4))
@@ -325,7 +353,7 @@ def test_equal_seeds_give_equal_bytes(strategy):
     assert not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("strategy", [kernel() for kernel in KERNELS], ids=str)
+@pytest.mark.parametrize("strategy", [kernel(chains=20) for kernel in KERNELS], ids=options)
 def test_no_data_leave_the_prior(strategy):
     prior = few_data().prior
     draws = strategy.sample(prior, Likelihood.of(Constraints(a_grid(prior.shape)), prior), 200, seeded(2))
@@ -334,7 +362,7 @@ def test_no_data_leave_the_prior(strategy):
     assert abs(float(draws.values.std(0).mean()) / 0.05 - 1) < 0.2
 
 
-@pytest.mark.parametrize("strategy", ALL, ids=str)
+@pytest.mark.parametrize("strategy", ALL, ids=options)
 def test_predictions_that_are_no_numbers_are_refused(strategy):
     prior = few_data().prior
     soft = SoftData([1.0], 0.1, lambda m: (m - 9).mean(dim=(1, 2, 3, 4))[:, None].sqrt())
@@ -354,7 +382,8 @@ def test_predictions_that_are_no_numbers_are_refused(strategy):
         (HMC, {"chains": 1}, "Expected 2 or more"),
         (HMC, {"temperatures": 0}, "Expected positive numbers"),
         (HMC, {"hottest": 1.0}, "Expected a number above 1"),
-        (HMC, {"start": "posterior"}, "Expected None, 'prior' or a strategy"),
+        (HMC, {"start": "posterior"}, "Expected a strategy that draws latents"),
+        (HMC, {"start": Latent(), "from_prior": True}, "not both"),
         (HMC, {"leapfrogs": 0}, "Expected a positive length and 1 or more"),
         (HMC, {"path": math.nan}, "Expected a positive length and 1 or more"),
     ],

@@ -6,16 +6,14 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from gans import a_gan, state_of, wells
 from posteriors import CELL_SIZE, a_grid, few_data, seeded
 
 from gempy_gan.constraints import Constraints, HardData, SoftData
 from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.grid import Grid
-from gempy_gan.learning import Domain
 from gempy_gan.likelihood import Likelihood
-from gempy_gan.priors.gan import GanPrior
 from gempy_gan.priors.gaussian import GaussianPrior
-from gempy_gan.properties import Property
 from gempy_gan.strategies.latent import Latent
 from gempy_gan.strategies.masked import MaskedLatent, distance_mask
 from gempy_gan.testing import check_strategy
@@ -23,22 +21,6 @@ from gempy_gan.testing.strategies import ToyPrior, toy_constraints
 
 FEW_STEPS = {"steps": 150, "learning_rate": 0.05}
 misses = pytest.mark.filterwarnings("ignore:.*miss the data by more than their noise explains")
-
-
-def a_gan(shape=(16, 16, 4), **options):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        domain = Domain((Property("coarse_fraction"), Property("deposition_time")), shape, (50.0, 50.0, 1.0))
-        return GanPrior.of(domain, latents=16, generator=(16, 16, 8), discriminator=(8, 8, 16), **options)
-
-
-def wells(prior, columns, soft=(), std=0.01):
-    """Full columns of the coarse fraction of a realization of the prior."""
-    truth = prior.sample(1, seeded(7))[0, 0].numpy()
-    cells = np.array([(i, j, k) for i, j in columns for k in range(prior.shape[2])])
-    return Likelihood.of(
-        Constraints(a_grid(prior.shape), HardData(cells, truth[tuple(cells.T)], std, "coarse_fraction"), *soft), prior
-    )
 
 
 def test_mask_of_two_columns_by_hand():
@@ -143,12 +125,12 @@ def test_faithful_leaves_the_discriminator_in_training_mode_and_the_prior_alone(
     prior = a_gan(normalise=normalise)
     prior.networks["discriminator"](torch.rand(4, 2, *prior.shape))  # so that what it remembers of batches is not its start
     likelihood = wells(prior, [(3, 4), (12, 9)])
-    before = {key: value.clone() for net in prior.networks.values() for key, value in net.state_dict().items()}
+    before = state_of(prior)
     found = {
         faithful: MaskedLatent(steps=20, faithful=faithful).sample(prior, likelihood, 3, seeded(0)).values
         for faithful in (True, False)
     }
-    after = {key: value for net in prior.networks.values() for key, value in net.state_dict().items()}
+    after = state_of(prior)
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert not torch.equal(found[True], found[False])
     alone = MaskedLatent(steps=20, faithful=True).sample(prior, likelihood, 1, seeded(0)).values

@@ -15,8 +15,9 @@ from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.prior import LatentPrior, Prior
 from gempy_gan.strategies.adaptation import DualAveraging
 from gempy_gan.strategies.convergence import ENOUGH, RHAT, Convergence, convergence
+from gempy_gan.strategies.gauss_newton import gauss_newton
 from gempy_gan.strategies.misfit import Misfit
-from gempy_gan.strategies.reference import Deviation, Reference, laplace_reference, prior_reference
+from gempy_gan.strategies.reference import Reference, laplace_reference, prior_reference
 from gempy_gan.strategies.target import State, Target
 from gempy_gan.strategies.tempering import Ladder
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 FEWEST = 4  # chains that are compared at least
 FIRST = 50  # steps after which chains are judged for the first time, then whenever their number has doubled
 MONITORED = 64  # latents, or directions of latents, whose mixing is watched beside the log likelihood
+NEAR = 20  # Gauss-Newton steps from the likeliest start to its mode
 LADDERS = (0.1, 0.25, 0.5)  # shares of the burn-in after which temperatures are adapted
 SWAPS = 0.05  # acceptance of swaps below which replicas hardly exchange anything
 
@@ -37,15 +39,17 @@ class MarkovChains(Strategy):
 
     Moves are made relative to a Gaussian reference, `proposal`:
 
-    - "informed" (the default): the Laplace approximation at the posterior mode. Where the posterior is near it, a few steps
-      do; it needs a decoder and a forward operator that can be differentiated twice. Its cost is that of 3 `rank` gradients,
-      where `rank` is the largest number of directions that the data may inform: with fewer than there are, steps shrink.
+    - "informed" (the default): the Laplace approximation at a posterior mode, which Gauss-Newton finds from the centre of the
+      prior, or from the likeliest `start`. Where the posterior is near it, a few steps do; it needs a decoder and a forward operator that can be differentiated
+      twice. Its cost is that of 3 `rank` gradients, where `rank` is the largest number of directions that the data may inform:
+      with fewer than there are, steps shrink.
     - "prior": the prior itself. With many or precise data steps shrink, and chains mix slowly.
 
     Each of the n draws is the last state of a chain of its own; with `chains` fewer, each chain gives several, evenly spaced
-    over its steps. Chains `start` from draws of the reference (None), of the prior ("prior"), or from the latents that another
-    strategy draws. During `burn_in` steps, `step_size` is adapted towards a stated acceptance; then chains run until they have
-    converged, at most `steps` steps.
+    over the later part of its steps. Chains start from draws of the reference, from draws of the prior (`from_prior`), or from the latents that
+    another strategy draws (`start`): with a generator and precise data choose Latent("adam", annealing=[1e4, 1e3, 100, 10]).
+    During `burn_in` steps, `step_size` is adapted towards a stated acceptance; then chains run until they have converged, at
+    most `steps` steps.
 
     `temperatures` above 1 gives each chain that many replicas, whose likelihood is raised to 1 / T with T from 1 to `hottest`,
     and which swap states (replica exchange): chains then pass between modes that they would never leave. The ladder is
@@ -71,7 +75,8 @@ class MarkovChains(Strategy):
     chains: int | None = None
     step_size: float | None = None
     rank: int = 2000
-    start: Strategy | Literal["prior"] | None = None
+    start: Strategy | None = None
+    from_prior: bool = False
     temperatures: int = 1
     hottest: float = 100.0
 
@@ -91,8 +96,11 @@ class MarkovChains(Strategy):
             raise GempyGanError(f"{who}'s step_size is {self.step_size}. Expected 0 < step_size <= {self.largest:.4g}.")
         if not 1 < self.hottest < math.inf:
             raise GempyGanError(f"{who}'s hottest temperature is {self.hottest}. Expected a number above 1.")
-        if not (self.start is None or self.start == "prior" or isinstance(self.start, Strategy)):
-            raise GempyGanError(f"{who}'s start is {self.start!r}. Expected None, 'prior' or a strategy that draws latents.")
+        if not (self.start is None or isinstance(self.start, Strategy)) or (self.start is not None and self.from_prior):
+            raise GempyGanError(
+                f"{who}'s start is {self.start!r} and from_prior is {self.from_prior}. "
+                "Expected a strategy that draws latents, or None; not both."
+            )
 
     @abstractmethod
     def move(self, target: Target, state: State, size: Tensor, generator: torch.Generator) -> tuple[State, Tensor]:
@@ -106,9 +114,11 @@ class MarkovChains(Strategy):
         burn_in, steps = self._lengths()
         with torch.no_grad():
             ladder = Ladder(self.temperatures, self.hottest, number)
-            reference = self._reference(Misfit(prior, likelihood), generator)
+            starts = self._starts(prior, likelihood, number, generator)
+            reference = self._reference(Misfit(prior, likelihood), starts, generator)
             target = Target(prior, likelihood, reference, ladder.rows, self.slopes)
-            run = _Run(self, target, target.at(self._start(target, number, generator)), ladder, generator)
+            where = target.reference.sample(len(ladder.rows), generator) if starts is None else reference.deviation(starts)
+            run = _Run(self, target, target.at(where), ladder, generator)
             run.adapt(burn_in)
             found, z = run.collect(steps, n)
             values = target.decode(z)
@@ -119,26 +129,27 @@ class MarkovChains(Strategy):
         burn_in, steps = self.lengths[self.proposal]
         return burn_in if self.burn_in is None else self.burn_in, steps if self.steps is None else self.steps
 
-    def _reference(self, misfit: Misfit, generator: torch.Generator) -> Reference:
-        if self.proposal == "informed":
-            return laplace_reference(misfit, self.rank, generator)
-        return prior_reference(math.prod(misfit.prior.latent_shape))
-
-    def _start(self, target: Target, number: int, generator: torch.Generator) -> Deviation:
-        """Where the chains, and all their replicas, begin."""
+    def _starts(self, prior: LatentPrior, likelihood: LikelihoodLike, number: int, generator: torch.Generator) -> Tensor | None:
+        """The latents where all chains and replicas begin; None where they begin with the reference."""
+        if self.from_prior:
+            return torch.randn((number * self.temperatures, *prior.latent_shape), generator=generator)
         if self.start is None:
-            return target.reference.sample(number * self.temperatures, generator)
-        if self.start == "prior":
-            latents: Tensor | None = torch.randn((number * self.temperatures, *target.prior.latent_shape), generator=generator)
-        else:
-            start = cast("Strategy", self.start)
-            latents = start.sample(target.prior, target.likelihood, number, generator).latents
-            if latents is None:
-                raise GempyGanError(
-                    f"{type(self).__name__} cannot start from {type(start).__name__}, which draws no latents. Take another start."
-                )
-            latents = torch.cat([latents] * self.temperatures)
-        return target.reference.deviation(latents)
+            return None
+        latents = self.start.sample(prior, likelihood, number, generator).latents
+        if latents is None:
+            who, start = type(self).__name__, type(self.start).__name__
+            raise GempyGanError(f"{who} cannot start from {start}, which draws no latents. Take another start.")
+        return torch.cat([latents] * self.temperatures)
+
+    def _reference(self, misfit: Misfit, starts: Tensor | None, generator: torch.Generator) -> Reference:
+        if self.proposal == "prior":
+            return prior_reference(math.prod(misfit.prior.latent_shape))
+        if starts is None or self.from_prior:
+            return laplace_reference(misfit, self.rank, generator)
+        target = Target(misfit.prior, misfit.likelihood, prior_reference(starts[0].numel()), torch.ones(len(starts)))
+        best = target.log_density(target.at(target.untempered.deviation(starts))).argmax()
+        mode = gauss_newton(misfit, torch.zeros_like(starts[:1]), starts[best][None], 1.0, NEAR, 0.1).z
+        return laplace_reference(misfit, self.rank, generator, mode)
 
     def _warn(self, run: _Run, found: Convergence) -> None:
         if not found.reached:

@@ -32,7 +32,8 @@ class Ladder:
     @property
     def acceptance(self) -> Tensor:
         """Mean probability of a swap between each temperature and the next, (r - 1,); NaN where none was tried."""
-        return self._accepted / self._tried
+        share: Tensor = self._accepted / self._tried
+        return share
 
     def forget(self) -> None:
         """Start the acceptance anew."""
