@@ -40,16 +40,15 @@ class MarkovChains(Strategy):
     Moves are made relative to a Gaussian reference, `proposal`:
 
     - "informed" (the default): the Laplace approximation at a posterior mode, which Gauss-Newton finds from the centre of the
-      prior, or from the likeliest `start`. Where the posterior is near it, a few steps do; it needs a decoder and a forward operator that can be differentiated
-      twice. Its cost is that of 3 `rank` gradients, where `rank` is the largest number of directions that the data may inform:
-      with fewer than there are, steps shrink.
+      prior, or from the likeliest `start`. Where the posterior is near it, a few steps do; it needs a decoder and a forward
+      operator that can be differentiated twice. Its cost is that of 3 `rank` gradients, where `rank` is the largest number of
+      directions that the data may inform: with fewer than there are, steps shrink.
     - "prior": the prior itself. With many or precise data steps shrink, and chains mix slowly.
 
     Each of the n draws is the last state of a chain of its own; with `chains` fewer, each chain gives several, evenly spaced
-    over the later part of its steps. Chains start from draws of the reference, from draws of the prior (`from_prior`), or from the latents that
-    another strategy draws (`start`): with a generator and precise data choose Latent("adam", annealing=[1e4, 1e3, 100, 10]).
-    During `burn_in` steps, `step_size` is adapted towards a stated acceptance; then chains run until they have converged, at
-    most `steps` steps.
+    over the later part of its steps. Chains start from draws of the reference, from draws of the prior (`from_prior`), or from
+    the latents that another strategy draws (`start`). During `burn_in` steps, `step_size` is adapted towards a stated
+    acceptance; then chains run until they have converged, at most `steps` steps.
 
     `temperatures` above 1 gives each chain that many replicas, whose likelihood is raised to 1 / T with T from 1 to `hottest`,
     and which swap states (replica exchange): chains then pass between modes that they would never leave. The ladder is

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 BATCH = 2**22  # latents that are linearized at once
 LARGEST = 2**28  # numbers in the directions of a reference
+BAD = 2.0  # half the mean square residual of a mode above which another one is looked for
+INFLATIONS = (1e4, 3e3, 1e3, 300, 100, 30, 10, 3)  # of the variance of the data, on the way to that one
 SMALLEST = 1e-2  # information, relative to the prior's, below which a direction is left to the prior
 
 
@@ -89,15 +91,13 @@ def prior_reference(latents: int) -> Reference:
 
 
 def laplace_reference(misfit: Misfit, rank: int, generator: torch.Generator, mode: Tensor | None = None) -> Reference:
-    """The Laplace approximation at the latent `mode` (1, ...), or at the posterior mode nearest to the centre of the prior.
+    """The Laplace approximation at the latent `mode` (1, ...), or at the `posterior_mode`.
 
     The directions in which the data inform most come from a randomized Nystrom approximation of A A' of this rank (Frangella,
     Tropp & Udell 2023, algorithm 2.1), exact when the rank reaches the number of data; they never fill more than 1 GiB.
     """
     rank = max(1, min(rank, LARGEST // math.prod(misfit.prior.latent_shape)))
-    if mode is None:
-        centre = torch.zeros((1, *misfit.prior.latent_shape))
-        mode = gauss_newton(misfit, centre, centre, 1.0, 50, 0.01).z
+    mode = posterior_mode(misfit) if mode is None else mode
     values, vectors = _leading(misfit, mode, rank, generator)
     keep = values > SMALLEST
     values, vectors = values[keep], vectors[:, keep]
@@ -105,6 +105,22 @@ def laplace_reference(misfit: Misfit, rank: int, generator: torch.Generator, mod
     directions = torch.cat([torch.zeros((0, mode.numel())), *pulled]) / values.sqrt()[:, None]
     # proposals are reversible only if the directions are orthonormal to rounding, whatever the accuracy of the eigenvectors
     return Reference(mode.flatten(), values, torch.linalg.qr(directions.T)[0].T.contiguous())
+
+
+def posterior_mode(misfit: Misfit) -> Tensor:
+    """The latent (1, ...) where Gauss-Newton ends from the centre of the prior.
+
+    Where that fits the data badly, it tries again with the variance of the data inflated at first, and takes the better end.
+    """
+    centre = torch.zeros((1, *misfit.prior.latent_shape))
+    found = gauss_newton(misfit, centre, centre, 1.0, 50, 0.01)
+    if not found.objective > BAD * len(misfit.likelihood.observed):
+        return found.z
+    z = centre
+    for inflation in INFLATIONS:
+        z = gauss_newton(misfit, centre, z, inflation, 3, 0.1).z
+    again = gauss_newton(misfit, centre, z, 1.0, 50, 0.01)
+    return again.z if again.objective < found.objective else found.z
 
 
 def _leading(misfit: Misfit, z: Tensor, rank: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
