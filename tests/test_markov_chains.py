@@ -33,7 +33,7 @@ N = 400
 CHANCE = chance(N)
 KERNELS = [PCN, MALA, HMC]
 
-# Exact posteriors
+# Exact posteriors, beside those in test_posterior.py
 
 
 def options(strategy) -> str:
@@ -47,10 +47,7 @@ def options(strategy) -> str:
         pytest.param(case, strategy, id=f"{case.__name__}-{options(strategy)}")
         for case, strategy in [
             (few_data, HMC("prior", chains=40, burn_in=20, leapfrogs=4)),
-            (few_data, HMC(chains=10, from_prior=True)),
             (few_data, MALA(chains=10, temperatures=3, hottest=10)),
-            (wells_and_seismic, MALA(chains=20)),
-            (wells_and_seismic, HMC(chains=20)),
         ]
     ],
 )
