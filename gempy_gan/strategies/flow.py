@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 DIVERGENCES = ("reverse", "forward", "both")
 STARTS = ("laplace", "prior")
-SEARCH = 40  # L-BFGS steps of each latent optimization,
-CLIMB = 100  # more from the best, to the mode,
-POLISH = 2  # and Gauss-Newton steps at last, which is what linear data need
-ENOUGH = 0.01  # distance to a minimum, in posterior standard deviations, that ends a descent
+SEARCH = 40  # L-BFGS steps from each start,
+CLIMB = 100  # more from the best,
+POLISH = 3  # and Gauss-Newton steps at last, of which linear data need one
 RANK = 2000  # directions that the data may inform
 WIDTHS = (1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)  # of the untrained density, in prior standard deviations
 INFORMED = 1.0  # information, relative to the prior's, above which a direction is the data's rather than free
 COLLAPSED = 0.5  # spread in the free directions, relative to the prior's, below which draws are too alike
+COMPARABLE = math.log(100)  # in log density: modes that are lower than the highest by more do not count
 RISING = 1.0  # gain of the evidence lower bound, in nats over the last quarter, that asks for more steps
 
 
@@ -51,7 +51,7 @@ class Flow(Strategy):
       works as long as a few of a thousand draws fit the data, or do so for a tempered likelihood: for vague or few data.
     - "both": the one, then the other.
 
-    `start` is what q is before: the Laplace approximation at the mode found by `starts` latent optimizations, narrowed
+    `start` is what q is before: the Laplace approximation at the best mode found from `starts` points, its spread narrowed
     where that raises the evidence lower bound, or the prior (the likelihood is then annealed). The flow, of `layers` layers
     and networks `width` wide, bends q along the `directions` that the data inform most, given all the others, in which q is
     Gaussian; `start="prior"` needs no more latents than that. `steps` (each on `batch` draws) are those of the reverse fit,
@@ -61,9 +61,9 @@ class Flow(Strategy):
     worth (`khat`, `effective_sample_size`) and `log_evidence`; with `corrected`, the draws are resampled by these weights,
     Pareto-smoothed. A GempyGanWarning is given where k-hat is above 0.7: draws are then approximate, and weights are no help.
 
-    Weights cannot see what q never draws. So collapse is looked for in other ways, each with a GempyGanWarning: the spread in
-    directions on which the data are silent (`free_spread`, 1 for the prior and for a Gaussian posterior); and `starts` - 1 draws
-    by latent optimization, of which those count (`missed`) that are as likely as the flow's draws and lie outside of them.
+    Collapse is looked for in three ways, each with a GempyGanWarning: spread in the directions on which the data are silent
+    (`free_spread`, 1 for the prior and for a Gaussian posterior), copies among corrected draws, and modes among the starts, as
+    likely as the best, that q leaves out (`missed_modes`). Weights cannot see those: a mode that q never draws has none.
     """
 
     requires: ClassVar[type[Prior]] = LatentPrior  # type: ignore[type-abstract]
@@ -94,10 +94,9 @@ class Flow(Strategy):
             raise GempyGanError(
                 f"Flow has {counts}, learning_rate {self.learning_rate}, tolerance {self.tolerance}. Expected positive."
             )
-        if self.batch < 2 or self.starts < 2 or self.proposals < 50:
+        if self.batch < 2 or self.proposals < 50:
             raise GempyGanError(
-                f"Flow has a batch of {self.batch}, {self.starts} starts and {self.proposals} proposals. "
-                "Expected at least 2, 2 and 50: they are compared with each other."
+                f"Flow has a batch of {self.batch} and {self.proposals} proposals. Expected at least 2 and 50: they are compared."
             )
 
     def sample(self, prior: Prior, likelihood: LikelihoodLike, n: int, generator: torch.Generator) -> Draws:
@@ -112,7 +111,7 @@ class Flow(Strategy):
         latents = math.prod(prior.latent_shape)
         self._check_directions(latents)
         with torch.no_grad():
-            scouts, laplace = self._scouts(posterior, generator)
+            modes, laplace = self._modes(Misfit(prior, likelihood), generator)
         with torch.random.fork_rng(devices=[]):  # networks are initialised from torch's own numbers
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
             start = laplace if self.start == "laplace" else prior_reference(latents)
@@ -125,9 +124,9 @@ class Flow(Strategy):
             importance = pareto_smoothed(log)
             chosen = systematic(importance.log_weights.exp(), n, generator) if self.corrected else torch.arange(n)
             trace = {**fitted, **_worth(importance, len(z)), **_spread(q, laplace, z)}
-            trace["missed"] = _missed(q, posterior, scouts, z, log_likelihood)
+            trace["missed_modes"] = _missed(q, posterior, modes, z, log_likelihood)
             if self.corrected:
-                trace["distinct"] = len(set(chosen.tolist()))
+                trace["distinct"] = len(chosen.unique())
             values = torch.cat([posterior.decode(part) for part in posterior.parts(z[chosen])])
             trace["chi2"] = float(likelihood.residual(values).square().mean())
         self._warn(trace, n)
@@ -140,21 +139,18 @@ class Flow(Strategy):
                 "Expected as many: raise directions, or start from 'laplace', which finds those that the data inform."
             )
 
-    def _scouts(self, posterior: Posterior, generator: torch.Generator) -> tuple[Tensor, Reference]:
-        """Draws (starts - 1, k) by latent optimization, which know nothing of q, and the Laplace approximation at the best mode.
-
-        One more descent starts from the centre of the prior, without noise; the mode is climbed to from the best of them all.
-        """
-        prior, likelihood, shape = posterior.prior, posterior.likelihood, posterior.prior.latent_shape
-        anchors = torch.randn((self.starts, *shape), generator=generator)
-        noise = torch.randn((self.starts, len(likelihood.observed)), generator=generator)
-        anchors[0], noise[0] = 0, 0
-        found = lbfgs(Misfit(prior, likelihood, noise), anchors, anchors, 1.0, SEARCH, ENOUGH).z
-        flat, misfit, centre = found.flatten(1), Misfit(prior, likelihood), torch.zeros((1, *shape))
-        best = int((posterior.log_likelihood(flat) + posterior.log_prior(flat)).argmax())
-        mode = lbfgs(misfit, centre, found[best, None], 1.0, CLIMB, ENOUGH).z
-        mode = gauss_newton(misfit, centre, mode, 1.0, POLISH, ENOUGH).z
-        return flat[1:], laplace_reference(misfit, min(RANK, centre.numel()), generator, mode)
+    def _modes(self, misfit: Misfit, generator: torch.Generator) -> tuple[Tensor, Reference]:
+        """Where descents from the centre and from draws of the prior end (starts, k), the best one first, and its Laplace."""
+        shape = misfit.prior.latent_shape
+        points = torch.randn((self.starts, *shape), generator=generator)
+        points[0] = 0
+        found = lbfgs(misfit, torch.zeros_like(points), points, 1.0, SEARCH, 0.01)
+        order = found.objective.argsort()
+        centre = torch.zeros((1, *shape))
+        best = lbfgs(misfit, centre, found.z[order[:1]], 1.0, CLIMB, 0.01).z
+        best = gauss_newton(misfit, centre, best, 1.0, POLISH, 0.01).z
+        laplace = laplace_reference(misfit, min(RANK, centre.numel()), generator, best)
+        return torch.cat([best, found.z[order[1:]]]).flatten(1), laplace
 
     def _fit(self, q: Transport, posterior: Posterior, generator: torch.Generator) -> dict[str, Any]:
         trace: dict[str, Any] = {}
@@ -192,11 +188,10 @@ class Flow(Strategy):
                 f"The flow has collapsed: in {trace['free_directions']} directions on which the data are silent its draws spread "
                 f"{trace['free_spread']:.2f} of what the prior does. They are too alike: raise steps, or take another strategy."
             )
-        if trace["missed"]:
+        if trace["missed_modes"]:
             found.append(
-                f"The flow misses a part of the posterior: {trace['missed']} of {self.starts - 1} latent optimizations ended "
-                "where the posterior is as high as at its draws, and it draws nothing. Take divergence='forward', or "
-                "another strategy."
+                f"The flow covers one mode and misses others: {trace['missed_modes']} of {self.starts} descents ended where it "
+                "draws nothing and the posterior is as high. Take divergence='forward' with start='prior', or another strategy."
             )
         if trace.get("distinct", n) < n / 2:
             found.append(
@@ -251,13 +246,11 @@ def _spread(q: Transport, laplace: Reference, z: Tensor) -> dict[str, Any]:
     }
 
 
-def _missed(q: Transport, posterior: Posterior, scouts: Tensor, z: Tensor, log_likelihood: Tensor) -> int:
-    """How many scouts (m, k) are as likely as q's own draws z (n, k), and lie where q is lower than at any of those.
-
-    There are none where q is the posterior, since the two densities then rank all latents alike.
-    """
-    likely = posterior.log_likelihood(scouts) + posterior.log_prior(scouts) >= (log_likelihood + posterior.log_prior(z)).min()
-    return int((likely & (q(scouts) < q(z).min())).sum())
+def _missed(q: Transport, posterior: Posterior, modes: Tensor, z: Tensor, log_likelihood: Tensor) -> int:
+    """How many of the modes (m, k) are about as high as the highest point known, and where q has no mass."""
+    heights = posterior.log_likelihood(modes) + posterior.log_prior(modes)
+    highest = max(heights.max(), (log_likelihood + posterior.log_prior(z)).max())
+    return int(((heights > highest - COMPARABLE) & (q(modes) < q(z).min())).sum())
 
 
 def _split(values: list[float], parts: int) -> list[list[float]]:

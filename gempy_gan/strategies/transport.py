@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from gempy_gan.strategies.reference import Reference
 
 HIDDEN_LAYERS = 2
-STEEPEST = 0.1  # an affine coupling stretches by less than one over this, and shrinks by less: fits may explode else
 BINS = 8  # of a spline, which reaches over five standard deviations of the reference to either side
 
 
@@ -103,20 +101,16 @@ def _couplings(features: int, context: int, layers: int, width: int) -> nn.Modul
     """The flow, from coordinates to noise. Its parameters come from torch's own random numbers."""
     from zuko.flows.coupling import GeneralCouplingTransform
     from zuko.lazy import LazyComposedTransform
-    from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
+    from zuko.transforms import MonotonicRQSTransform
 
     index = torch.arange(features)
     lower, odd = index >= (features + 1) // 2, index % 2 == 1
-    kinds: tuple[dict[str, Any], ...] = (
-        {"univariate": partial(MonotonicAffineTransform, slope=STEEPEST)},
-        {"univariate": MonotonicRQSTransform, "shapes": [(BINS,), (BINS,), (BINS - 1,)]},
-    )
-    networks = {"hidden_features": (width,) * HIDDEN_LAYERS, "activation": nn.ELU}
+    spline: dict[str, Any] = {"univariate": MonotonicRQSTransform, "shapes": [(BINS,), (BINS,), (BINS - 1,)]}
     couplings = []
     for k in range(layers):
         mask = (lower, ~lower, odd, ~odd)[k % 4]
-        for kind in kinds:
-            coupling = GeneralCouplingTransform(features, context, mask, **kind, **networks)
+        for kind in ({}, spline):
+            coupling = GeneralCouplingTransform(features, context, mask, hidden_features=(width,) * HIDDEN_LAYERS, **kind)
             _to_identity(coupling)
             couplings.append(coupling)
     return cast("nn.Module", LazyComposedTransform(*couplings))
