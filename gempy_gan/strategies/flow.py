@@ -126,7 +126,7 @@ class Flow(Strategy):
             trace = {**fitted, **_worth(importance, len(z)), **_spread(q, laplace, z)}
             trace["missed_modes"] = _missed(q, posterior, modes, z, log_likelihood)
             if self.corrected:
-                trace["distinct"] = len(chosen.unique())
+                trace["distinct"] = len(chosen.unique())  # type: ignore[no-untyped-call]
             values = torch.cat([posterior.decode(part) for part in posterior.parts(z[chosen])])
             trace["chi2"] = float(likelihood.residual(values).square().mean())
         self._warn(trace, n)
