@@ -38,6 +38,7 @@ def convergence(watched: Tensor, needed: float = ENOUGH) -> Convergence:
     Both are those of Vehtari et al. (2021), as arviz-stats computes them. A summary that is the same number everywhere counts as
     converged. R-hat wants two chains and four steps.
 
+    >>> import torch
     >>> found = convergence(torch.randn(1000, 4, 1, generator=torch.Generator().manual_seed(0)))
     >>> found.reached, round(found.rhat, 2)
     (True, 1.0)
