@@ -121,8 +121,10 @@ def test_reconstruction_collapses_and_says_so():
     with pytest.warns(GempyGanWarning, match=r"has collapsed: for simulated data .* draws spread 0\.\d+ of what they err"):
         draws = strategy.sample(known.prior, known.likelihood, 50, seeded(0))
     assert draws.trace["spread"] < 0.5
-    with pytest.raises(GempyGanError, match="no density that could be corrected"):
-        InferenceNetwork("reconstruction", proposals=2)
+    with pytest.raises(GempyGanError, match="no density that weights could correct"):
+        InferenceNetwork("reconstruction", simulations=2048, steps=100, proposals=2).sample(
+            known.prior, known.likelihood, 50, seeded(0)
+        )
 
 
 def test_data_unlike_all_simulated_ones_are_reported():
@@ -236,6 +238,9 @@ def test_impossible_requests_are_refused(monkeypatch):
         InferenceNetwork("misfit")
     with pytest.raises(GempyGanError, match=r"latents was to learn from 100 simulations\. Expected at least"):
         InferenceNetwork(simulations=100).sample(known.prior, known.likelihood, 2, seeded(0))
+    no_data = Likelihood.of(Constraints(a_grid(known.prior.shape)), known.prior)
+    with pytest.raises(GempyGanError, match=r"was to be trained without data\. Expected which cells"):
+        InferenceNetwork().fit(known.prior, no_data, "network.safetensors")
     with pytest.raises(GempyGanError, match="needs a LatentPrior"):
         InferenceNetwork().sample(mixture().prior, mixture().likelihood, 2, seeded(0))
     soft = SoftData([1.0], 0.1, lambda m: (m - 9).mean(dim=(1, 2, 3, 4))[:, None].sqrt())

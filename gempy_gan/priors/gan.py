@@ -11,7 +11,7 @@ Their ablation is eight trainings:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
@@ -75,6 +75,8 @@ NETWORK: dict[str, Any] = {
 
 class GanPrior(GeneratorPrior):
     """Realizations of a 3-D generator. Build one with `of`, from a file with `load_prior`, or train one."""
+
+    recommended: ClassVar[str] = "space"
 
     def __init__(
         self,

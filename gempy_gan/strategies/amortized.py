@@ -27,6 +27,7 @@ AT_ONCE = 2**21  # cells that are decoded at once
 LARGEST = 2**28  # simulated numbers that are kept: 1 GiB
 HELD_OUT = 16  # one of so many simulated pairs decides which weights are kept
 LOOKS = 10  # times that they are looked at,
+TESTS = 4  # random designs that they are looked at on,
 PATIENCE = 3  # looks without a gain after which training ends
 DESIGNS, EACH = 8, 16  # well designs in one step, and simulated pairs for each
 RATE = 1e-3
@@ -70,7 +71,8 @@ class Amortized:
 
     def posterior(self, observed: Observed, soft_std: Tensor) -> SurrogatePosterior:
         """The surrogate's posterior given these data."""
-        return SurrogatePosterior(self.surrogate, [self._hard(observed), soft_part(self.surrogate, soft_std)])
+        hard = self.surrogate.information(observed.rows, observed.std)
+        return SurrogatePosterior(self.surrogate, [hard, soft_part(self.surrogate, soft_std)])
 
     def draw(self, posterior: SurrogatePosterior, hidden: Tensor, noise: Tensor, uniform: Tensor) -> Tensor:
         """Coordinates (n, c) of noise (n, c) and uniform numbers (n,), for the data of `hidden` (1 or n, hidden)."""
@@ -87,9 +89,6 @@ class Amortized:
         """Whether the network is a density over latents, rather than a map."""
         return self.training.objective == "posterior"
 
-    def _hard(self, observed: Observed) -> Information:
-        return self.surrogate.information(observed.rows, observed.std)
-
 
 def train(prior: LatentPrior, likelihood: LikelihoodLike, training: Training) -> Amortized:
     """Simulate pairs, fit the surrogate, and train the network on random wells and on random ones of the likelihood's wells.
@@ -97,6 +96,8 @@ def train(prior: LatentPrior, likelihood: LikelihoodLike, training: Training) ->
     The network learns from the surrogate's posterior mean and spread, and what it learns is how the posterior differs from
     the surrogate's. Raises GempyGanError where there are too few simulations for the latents, or too many for the memory.
     """
+    if not len(likelihood.observed):
+        raise GempyGanError("An inference network was to be trained without data. Expected which cells are logged, or soft data.")
     generator = torch.Generator().manual_seed(training.seed)
     with torch.no_grad():
         channels = channels_of(likelihood)
@@ -156,12 +157,9 @@ def _check_number(latents: int, simulations: int) -> None:
 def predicted(likelihood: LikelihoodLike, channels: Sequence[int], m: Tensor) -> Tensor:
     """What realizations m predict (n, d): their cells of the channels, then the soft data."""
     cells = m[:, list(channels)].flatten(1)
-    return cells if likelihood.hard == len(likelihood.observed) else torch.cat([cells, soft_of(likelihood, m)], dim=1)
-
-
-def soft_of(likelihood: LikelihoodLike, m: Tensor) -> Tensor:
-    """The soft data (n, k) that realizations predict."""
-    return likelihood.predict(m)[:, likelihood.hard :]
+    if likelihood.hard == len(likelihood.observed):
+        return cells
+    return torch.cat([cells, likelihood.predict(m)[:, likelihood.hard :]], dim=1)
 
 
 def channels_of(likelihood: LikelihoodLike) -> tuple[int, ...]:
@@ -196,12 +194,10 @@ class _Designs:
 
     def draw(self) -> Observed:
         """One design with at least one datum, or with none where there are no hard data at all."""
-        if not len(self.columns):
-            return self.complete
         kind, share = torch.rand(2, generator=self.generator).tolist()
-        if kind < 0.25:
+        if not len(self.columns) or kind < 0.25:
             return self.complete
-        return self._some(share) if kind < 0.5 else self._random()
+        return self._some(share) if kind < 0.5 else self.random()
 
     def _some(self, share: float) -> Observed:
         chosen = torch.rand(len(self.columns), generator=self.generator) < share
@@ -211,8 +207,10 @@ class _Designs:
         mask[:, i, j] = self.mask[:, i, j]
         return _observed(mask, self.std)
 
-    def _random(self) -> Observed:
+    def random(self) -> Observed:
         """Random wells on which all properties are logged, each with one of the errors that there are."""
+        if not len(self.columns):
+            return self.complete
         if not self.stock:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(int(torch.randint(2**62, (), generator=self.generator)))
@@ -281,11 +279,12 @@ class _Lesson:
         return SurrogatePosterior(surrogate, [surrogate.information(observed.rows, observed.std), self.soft])
 
     def _tests(self) -> list[tuple[Observed, SurrogatePosterior, Tensor, list[Tensor]]]:
-        """Pairs held out, with the noise of their data: on the likelihood's own design, and on as many others."""
-        index = torch.arange(self.kept, len(self.c))
-        own, other = (self.designs.complete, self.whole), self.designs.draw()
-        cases = [own, (other, self._posterior(other))]
-        return [(observed, posterior, index, self._data(observed, index)) for observed, posterior in cases]
+        """Pairs held out, with the noise of their data: once on the likelihood's own design, once on random ones."""
+        parts = torch.arange(self.kept, len(self.c)).chunk(TESTS)
+        cases = [(self.designs.complete, self.whole, index) for index in parts]
+        others = [(self.designs.random(), index) for index in parts]
+        cases += [(observed, self._posterior(observed), index) for observed, index in others]
+        return [(observed, posterior, index, self._data(observed, index)) for observed, posterior, index in cases]
 
     def _held_out(self, tests: list[tuple[Observed, SurrogatePosterior, Tensor, list[Tensor]]]) -> float:
         with torch.no_grad():

@@ -73,9 +73,7 @@ def save_amortized(amortized: Amortized, prior: LatentPrior, likelihood: Likelih
     """Write a network to one safetensors file; raises FormatError for another ending, or where the disk refuses."""
     from safetensors.torch import save
 
-    target = Path(path)
-    if target.suffix != ENDING:
-        raise FormatError(f"The file {target.name!r} ends in {target.suffix!r}. Expected a name that ends in {ENDING}.")
+    target = checked(path)
     tensors = {f"surrogate/{name}": tensor.contiguous() for name, tensor in amortized.surrogate.tensors().items()}
     tensors |= {f"network/{name}": tensor.contiguous() for name, tensor in amortized.network.state_dict().items()}
     header = {
@@ -96,6 +94,14 @@ def save_amortized(amortized: Amortized, prior: LatentPrior, likelihood: Likelih
         raise FormatError(
             f"The file {target} was not written: {error.strerror or error}. Make room, or choose another."
         ) from error
+    return target
+
+
+def checked(path: str | os.PathLike[str]) -> Path:
+    """The path of a file to be written. Raises FormatError for another ending than .safetensors."""
+    target = Path(path)
+    if target.suffix != ENDING:
+        raise FormatError(f"The file {target.name!r} ends in {target.suffix!r}. Expected a name that ends in {ENDING}.")
     return target
 
 

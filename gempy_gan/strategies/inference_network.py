@@ -13,7 +13,7 @@ import torch
 from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.prior import LatentPrior, Prior
 from gempy_gan.strategies.amortized import AT_ONCE, Amortized, Training, observed_of, simulate, train
-from gempy_gan.strategies.amortized_files import load_amortized, save_amortized, trained_before
+from gempy_gan.strategies.amortized_files import checked, load_amortized, save_amortized, trained_before
 from gempy_gan.strategies.descent import lbfgs
 from gempy_gan.strategies.match import Match
 from gempy_gan.strategies.misfit import Misfit
@@ -45,7 +45,7 @@ class InferenceNetwork(Strategy):
     answer for the whole posterior, so it cannot collapse to one answer. `objective="reconstruction"` is what can: a network of
     data and noise that minimises misfit, |z|^2 included; it is there to be compared with.
 
-    Training costs `simulations` decodes and `steps` steps (half a minute to two on one core for the smallest generators) and
+    Training costs `simulations` decodes and `steps` steps (about a minute of one core for the smallest generators) and
     is done once for a prior, wells and operator: in one process the last few networks are remembered. `fit` writes one to a
     file, which `network` names, and which serves any wells of the prior with the same soft data. Equal seeds give equal
     networks on the same number of threads, and draws do not depend on whether the network was remembered.
@@ -81,8 +81,6 @@ class InferenceNetwork(Strategy):
                 f"InferenceNetwork has {counts}, steps {self.steps} and refined {self.refined}. "
                 "Expected positive numbers (steps and refined may be 0)."
             )
-        if self.proposals > 1 and self.objective == "reconstruction":
-            raise GempyGanError("A reconstruction has no density that could be corrected for. Expected proposals = 1.")
 
     def fit(self, prior: Prior, likelihood: LikelihoodLike, path: str | os.PathLike[str]) -> Path:
         """Train a network and write it to a .safetensors file, for the option `network`.
@@ -91,6 +89,7 @@ class InferenceNetwork(Strategy):
         errors; not the values. Raises as `sample` does, and FormatError where the disk refuses.
         """
         self.check(prior)
+        checked(path)  # before anything is computed
         given = cast("LatentPrior", prior)
         return save_amortized(train(given, likelihood, self._training()), given, likelihood, path)
 
@@ -157,6 +156,8 @@ class _Query:
 
     def draws(self, n: int, proposals: int, generator: torch.Generator) -> tuple[Tensor, Tensor, dict[str, Any]]:
         """Latents and the noise that made them, (n, latents) each, one of so many proposals each; and what those are worth."""
+        if proposals > 1 and not self.amortized.has_density:
+            raise GempyGanError("A reconstruction has no density that weights could correct. Expected proposals = 1.")
         total, surrogate = n * proposals, self.amortized.surrogate
         noise = torch.randn((total, surrogate.basis.shape[1]), generator=generator)
         uniform = torch.rand(total, generator=generator)
@@ -191,9 +192,8 @@ class _Query:
         each = hidden.repeat_interleave(REPEATS, dim=0)
         drawn = self.posterior.standardized(each, self.amortized.draw(self.posterior, each, noise, uniform))
         drawn = drawn.reshape(CHECKED, REPEATS, -1)
-        error = (
-            (drawn.mean(dim=1) - self.posterior.standardized(hidden, self.amortized.surrogate.coordinates(truth))).square().mean()
-        )
+        true = self.posterior.standardized(hidden, self.amortized.surrogate.coordinates(truth))
+        error = (drawn.mean(dim=1) - true).square().mean()
         spread = float((drawn.var(dim=1).mean() * (1 + 1 / REPEATS) / error).sqrt())
         surprise = float(self.posterior.surprise(self.data) / self.posterior.surprise(data).max())
         _warn_of(spread, surprise)
