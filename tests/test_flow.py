@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from posteriors import distance, few_data, seeded, wells_and_seismic
 
 from gempy_gan.constraints import Constraints, HardData
-from gempy_gan.errors import GempyGanWarning
+from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.grid import Grid
 from gempy_gan.likelihood import Likelihood
 from gempy_gan.prior import LatentPrior
@@ -165,3 +166,65 @@ def test_forward_divergence_covers_both_modes(options):
     assert draws.trace["log_evidence"] == pytest.approx(exact.log_evidence, abs=0.05)
     assert draws.trace["missed_modes"] == 0
     assert not warned
+
+
+def test_curved_ridge_is_followed_in_part_by_the_reverse_divergence_and_as_a_whole_by_the_forward_one():
+    problem = curved_ridge()
+    exact = Quadrature(*problem)
+    mean, std = exact.moments()
+    part, warned = sampled(Flow(), problem)
+    assert float(part.latents[:, 0].std()) < 0.9 * float(std[0])
+    assert "not the posterior" in warned
+    whole, silent = sampled(Flow(divergence="forward", rounds=15, width=32, learning_rate=0.02, corrected=True), problem)
+    assert ((whole.latents.mean(dim=0) - mean).abs() < 0.1 * std).all()
+    assert ((whole.latents.std(dim=0) / std - 1).abs() < 0.06).all()
+    assert whole.trace["log_evidence"] == pytest.approx(exact.log_evidence, abs=0.05)
+    assert not silent
+
+
+# Collapse, and what cannot be fitted
+
+
+def test_collapse_is_seen_where_the_data_are_silent():
+    draws, warned = sampled(Flow(), one_point())
+    assert draws.trace["free_spread"] < 0.1
+    assert "has collapsed" in warned
+
+
+def test_copies_are_counted():
+    draws, warned = sampled(Flow(divergence="forward", rounds=5, width=32, learning_rate=0.02, corrected=True), one_point(), 500)
+    assert draws.trace["distinct"] == len(draws.latents.unique(dim=0)) < 250
+    assert f"Only {draws.trace['distinct']} of 500 corrected draws differ" in warned
+
+
+def test_without_data_it_draws_from_the_prior():
+    prior = Cells(lambda z: (z[:, 0], z[:, 1]))
+    nothing = Likelihood.of(Constraints(Grid((0, 1, 0, 1, 0, 2), (1, 1, 2))), prior)
+    draws = Flow().sample(prior, nothing, 2000, seeded(0))
+    assert float(draws.latents.std()) == pytest.approx(1, abs=0.05)
+
+
+def test_the_seed_alone_decides():
+    known = few_data()
+    strategy = Flow(divergence="both", steps=5, rounds=2, corrected=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GempyGanWarning)  # hardly fitted
+        first, again, other = (strategy.sample(known.prior, known.likelihood, 5, seeded(seed)).values for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"divergence": "sideways"}, "divergence and start are 'sideways' and 'laplace'. Expected one of reverse, forward, both"),
+        ({"start": "middle"}, "are 'reverse' and 'middle'"),
+        ({"steps": 0}, "'steps': 0"),
+        ({"learning_rate": -1.0}, "learning_rate -1.0"),
+        ({"batch": 1}, "a batch of 1"),
+        ({"proposals": 10}, "10 proposals"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(GempyGanError, match=re.escape(message)):
+        Flow(**options)

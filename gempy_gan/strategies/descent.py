@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MEMORY = 30  # pairs of steps and gradient changes that L-BFGS remembers
 HALVINGS = 20  # of a stride, before its realization counts as stuck
 ARMIJO = 1e-4  # share of the promised decrease that a stride must deliver
+ROUNDING = 10  # units in the last place by which objectives may differ through rounding alone
 
 
 def lbfgs(
@@ -119,16 +120,20 @@ def _line_search(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Halve the stride of each realization until its objective has fallen enough; those where it never does are stuck.
 
-    Only realizations that wait for a shorter stride are computed again.
+    Only realizations that wait for a shorter stride are computed again. Near a minimum rounding hides the decrease of the
+    objective, but not that of its slope along the move, which is asked for there instead (Hager & Zhang 2005, eq. 4.1).
     """
     promised = (move * gradient).flatten(1).sum(dim=1)
+    unsure = ROUNDING * torch.finfo(value.dtype).eps * value.abs()
     z, value, gradient = z.clone(), value.clone(), gradient.clone()
     waiting = (~arrived).nonzero()[:, 0]
     for halving in range(HALVINGS):
         stride = 0.5**halving
         trial = z[waiting] + stride * move[waiting]
         found, tilt = slope(trial, waiting)
-        better = found <= value[waiting] + ARMIJO * stride * promised[waiting]
+        along = (tilt * move[waiting]).flatten(1).sum(dim=1)
+        flat = (found <= value[waiting] + unsure[waiting]) & (along <= (2 * ARMIJO - 1) * promised[waiting])
+        better = (found <= value[waiting] + ARMIJO * stride * promised[waiting]) | flat
         moved = waiting[better]
         z[moved], value[moved], gradient[moved] = trial[better], found[better], tilt[better]
         waiting = waiting[~better]

@@ -46,7 +46,8 @@ class Surrogate:
         off -= ((z - centre) @ basis.T) @ loadings.T
         factors = _principal(off, min(FACTORS, len(z) // 8, y.shape[1]), generator)
         unexplained = (off.square().mean(dim=0) - factors.square().sum(dim=1)).clamp(min=0)
-        return cls(mean - loadings @ (basis @ centre), torch.cat([loadings, factors], dim=1), unexplained, basis)
+        # Rows one after another, as files hold them: products of tensors laid out otherwise may be rounded otherwise.
+        return cls(mean - loadings @ (basis @ centre), torch.cat([loadings, factors], dim=1), unexplained, basis.contiguous())
 
     def coordinates(self, z: Tensor) -> Tensor:
         """c (n, coordinates) of latents z (n, latents)."""
