@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from gempy_gan import Constraints, GempyGanError, HardData, Prior, Strategy, get_strategy
+from gempy_gan import Constraints, GempyGanError, HardData, Prior, Strategy
 from gempy_gan.inversion import describe_prior, prior_given
 from gempy_gan.likelihood import channel, check_grid
 from gempy_gan.plugins import registry
 from gempy_gan_bench import truths
 from gempy_gan_bench.observations import grid_of
 from gempy_gan_bench.protocol import CELL_SIZE, PROPERTY, Protocol
+from gempy_gan_bench.unconditional import strategy_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Contender:
 
     def built_strategy(self, prior: Prior) -> Strategy:
         """The strategy. Raises PluginError and GempyGanError as `gempy_gan.get_strategy`, and where the prior cannot do it."""
-        found = get_strategy(self.strategy or prior.recommended, **self.strategy_options)
+        found = strategy_of(self.strategy or prior.recommended, self.strategy_options)
         found.check(prior)
         return found
 

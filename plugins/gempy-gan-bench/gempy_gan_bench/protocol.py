@@ -14,6 +14,7 @@ VERSION = "1"  # of the protocol: figures of different versions do not belong in
 COLUMNS = (128, 128)  # cells in x and y of the volumes that boxes are cut from, as those that priors learned from
 CELL_SIZE = (50.0, 50.0, 1.0)  # metres
 PROPERTY = "coarse_fraction"
+BASELINE = "unconditional"  # the name by which a run asks for realizations of the prior that know no data
 
 
 @dataclass(frozen=True)

@@ -565,11 +565,21 @@ def test_jobs_and_plugin_files(tmp_path, cache, plugin):
             assert other is None if figure is None else other == pytest.approx(figure, rel=1e-5), name
 
 
+def test_the_baseline_knows_nothing_of_the_data(tmp_path, cache):
+    arguments = ["--prior", "gaussian", "--strategy", "unconditional", "--cases", "t1-w2,t1-w2-s", "--cache", cache]
+    done = bench("fluvial", *arguments, "--reference-draws", "0", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    without, seismic = (file["figures"] for file in tables.read([tmp_path]))
+    assert without["generalization_error"] == seismic["generalization_error"] > 0.1
+    assert without["pass_rate"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--prior", "nothing"], "No prior is named 'nothing'."),
         (["--prior", "gaussian", "--strategy", "latnt"], "No strategy is named 'latnt'."),
+        (["--prior", "gaussian", "--strategy", "unconditional", "--set", "steps=3"], "'unconditional' got the options steps."),
         (["--prior", "gaussian", "--cases", "t9"], "No case is named 't9'."),
         (["--prior", "gaussian", "--set", "stepps=3", "--strategy", "latent"], "it has no option 'stepps'"),
         (["--prior", "gaussian", "--prior-set", "meen=3"], "it has no option 'meen'"),

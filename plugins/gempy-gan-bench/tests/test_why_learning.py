@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from gempy_gan_bench.cli import main
 from gempy_gan_bench.protocol import Protocol
 from gempy_gan_bench.truths import Truth
+from gempy_gan_bench.unconditional import Unconditional
 from gempy_gan_bench.why import breakdown, composition, disentanglement, report, start
 from gempy_gan_bench.why.numbers import mean_with_error
 from gempy_gan_bench.why.principal import PrincipalPrior
@@ -191,7 +192,7 @@ def test_a_sweep_finds_where_each_strategy_breaks(monkeypatch):
     prior = gg.get_prior(
         "gaussian", shape=SMALL.shape, cell_size=(50, 50, 1), property="coarse_fraction", mean=0.5, std=0.3, ranges=[200, 200, 3]
     )
-    strategies = {"latent": gg.get_strategy("latent"), "unconditional": start.Unconditional()}
+    strategies = {"latent": gg.get_strategy("latent"), "unconditional": Unconditional()}
     record = breakdown.breakdown(prior, SMALL, strategies, "width", 2, 1, 6)
     assert record["breaks down"]["latent"]["pass rate"] is None
     assert record["breaks down"]["unconditional"]["pass rate"] == 0
@@ -215,7 +216,7 @@ def test_truths_of_a_sweep_share_their_random_numbers():
 # Starts
 
 
-class Pulled(start.Unconditional):
+class Pulled(Unconditional):
     """Stands for tuning: half way from its start to the truth."""
 
     def __init__(self, of, truth):

@@ -234,9 +234,9 @@ def _built(name: str, settings: Sequence[tuple[str, Any]], protocol: Protocol) -
 
 
 def _strategy(name: str | None, settings: Sequence[tuple[str, Any]], prior: Prior) -> Strategy:
-    from gempy_gan import get_strategy
+    from gempy_gan_bench.unconditional import strategy_of
 
-    found = get_strategy(name or prior.recommended, **dict(settings))
+    found = strategy_of(name or prior.recommended, dict(settings))
     found.check(prior)
     return found
 

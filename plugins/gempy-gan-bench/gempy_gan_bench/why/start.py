@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 
-from gempy_gan import Prior, Strategy, get_strategy, invert, progress
+from gempy_gan import Strategy, get_strategy, invert, progress
 from gempy_gan.metrics.checkerboard import checkerboard
-from gempy_gan.prior import LatentPrior
-from gempy_gan.strategy import Draws, LikelihoodLike
 from gempy_gan_bench.figures import THRESHOLD, spread, wilson
+from gempy_gan_bench.unconditional import Unconditional
 from gempy_gan_bench.why.numbers import mean_with_error
-from gempy_gan_bench.why.problem import Problem, decoded
+from gempy_gan_bench.why.problem import Problem
 
 FREE = 100  # unconditional realizations that grids and spread are compared with
 
@@ -28,21 +26,6 @@ def starts_of(steps: Sequence[int], optimizer: str) -> dict[str, Strategy]:
 def tuning(options: Mapping[str, Any]) -> Callable[[Strategy], Strategy]:
     """Pivotal tuning with these options, of the start that it is given."""
     return lambda start: get_strategy("pivotal", start=start, **options)
-
-
-@dataclass
-class Unconditional(Strategy):
-    """Realizations of the prior, whatever the data are: the worst start."""
-
-    requires: ClassVar[type[Prior]] = LatentPrior  # type: ignore[type-abstract]
-
-    def sample(self, prior: Prior, likelihood: LikelihoodLike, n: int, generator: torch.Generator) -> Draws:
-        """Decode n latents of the prior."""
-        del likelihood
-        self.check(prior)
-        assert isinstance(prior, LatentPrior)  # noqa: S101  # checked above
-        z = torch.randn((n, *prior.latent_shape), generator=generator)
-        return Draws(decoded(prior, z), z)
 
 
 def start_quality(
