@@ -74,16 +74,18 @@ def load_prior(
     path: str | os.PathLike[str],
     shape: Sequence[int] | None = None,
     rescaled_to: Sequence[float] | None = None,
+    device: str | None = None,
     **options: Any,
 ) -> LearnedPrior:
     """The prior that a file holds, ready to be sampled.
 
     `shape` (nx, ny, nz) asks for boxes of another size than the networks were trained on, `options` change single options of
     the prior (such as the number of sampling steps); both must fit the stored weights. `rescaled_to` (dx, dy, dz) metres takes
-    the cells for larger or smaller ones than those it learned from, which stretches the geology with them.
+    the cells for larger or smaller ones than those it learned from, which stretches the geology with them. `device`, such as
+    "cuda", is where the networks compute; latents go there and realizations come back, so that strategies need not know.
 
     Raises FormatError when the file is missing, cut short, or no prior file; PluginError when it names a class that no
-    installed plugin registers; GempyGanError when shape or options do not fit.
+    installed plugin registers; GempyGanError when shape, options or device do not fit.
     """
     file = Path(path)
     header, tensors = _read(file)
@@ -96,6 +98,8 @@ def load_prior(
         prior = _built(file, prior_class(header["class"], file), domain, {**header["options"], **options})
         for name, network in prior.networks.items():
             _fill(file, name, network, tensors)
+            if device is not None:
+                _place(network, device)
     prior.card = header["card"]
     return prior
 
@@ -213,6 +217,19 @@ def _built(file: Path, cls: type[LearnedPrior], domain: Domain, options: Mapping
             return cls.of(domain, **options)
         except TypeError as error:
             raise GempyGanError(f"The prior in {file} cannot be built: {error}. Check the options given for it.") from None
+
+
+def _place(network: nn.Module, device: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1).to(device)
+        network.to(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise GempyGanError(
+            f"The device {device!r} cannot be had: {reason}. Expected one that torch finds, such as 'cpu'."
+        ) from None
 
 
 def _fill(file: Path, name: str, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -79,10 +79,12 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
 
     def denoise(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:
         """E[m | m + sigma * noise = x, condition], as the network learned it; differentiable in x."""
+        unet = self.networks["unet"]
+        device, x = x.device, x.to(next(unet.parameters()).device)  # what is expected comes back to where x is
         level = 2 * torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
         labels = self._asked.to(x.device).expand(len(x), -1)
         known = None if condition is None else _condition(condition, x)
-        return (denoise(self.networks["unet"], self.channels, 2 * x - 1, level, labels, known) + 1) / 2
+        return ((denoise(unet, self.channels, 2 * x - 1, level, labels, known) + 1) / 2).to(device)
 
     def finish(self, x: Tensor) -> Tensor:
         """Fractions within [0, 1], times that never decrease upwards."""

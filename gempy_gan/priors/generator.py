@@ -69,9 +69,13 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
 
     def decode(self, z: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
         """Latents (n, latents) to realizations (n, c, nx, ny, nz); batch statistics are the remembered ones."""
-        generator = self.networks["generator"].eval()
-        z = z.to(next(generator.parameters()))
-        return self.realized(self.raw(z[:, : self.noise], self.labels_of(z[:, self.noise :]), weights))
+        device = z.device  # realizations come back to where the latents are, wherever the networks are
+        z = self.entering(z)
+        return self.realized(self.raw(z[:, : self.noise], self.labels_of(z[:, self.noise :]), weights)).to(device)
+
+    def entering(self, z: Tensor) -> Tensor:
+        """Latents as the generator takes them: where its weights are, in their precision."""
+        return z.to(next(self.networks["generator"].eval().parameters()))
 
     def realized(self, raw: Tensor) -> Tensor:
         """Raw output as realizations."""
@@ -80,7 +84,9 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
     def labels_of(self, latents: Tensor) -> Tensor:
         """All labels (n, k) scaled to [-1, 1], from the latents (n, open) of those left open."""
         asked = self._asked.to(latents).expand(len(latents), -1)
-        return asked.index_copy(1, torch.tensor(self._open, dtype=torch.long), torch.erf(latents / math.sqrt(2)))
+        return asked.index_copy(
+            1, torch.tensor(self._open, dtype=torch.long, device=latents.device), torch.erf(latents / math.sqrt(2))
+        )
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Decode n standard normal latents, a few at once."""
@@ -99,14 +105,18 @@ class GeneratorPrior(LearnedPrior, TunablePrior):
         Raises GempyGanError where the discriminator was not kept.
         """
         discriminator: Any = self._discriminator(faithful)
-        if faithful:
-            return list(discriminator.features(self.channels.encode(m), _unit_length))
-        return [_unit_length(level) for level in discriminator.features(self.channels.encode(m))]
+        boxes = self._seen(m)
+        levels = discriminator.features(boxes, _unit_length) if faithful else map(_unit_length, discriminator.features(boxes))
+        return [level.to(m.device) for level in levels]
 
     def realism(self, m: Tensor, faithful: bool = False) -> Tensor:
         """The discriminator's logits (n,), whatever the labels; raises as `features` does."""
-        logits: Tensor = self._discriminator(faithful)(self.channels.encode(m))
-        return logits
+        logits: Tensor = self._discriminator(faithful)(self._seen(m))
+        return logits.to(m.device)
+
+    def _seen(self, m: Tensor) -> Tensor:
+        """Realizations as the discriminator takes them."""
+        return self.channels.encode(m).to(next(self.networks["discriminator"].parameters()).device)
 
     def _discriminator(self, training: bool) -> nn.Module:
         if "discriminator" not in self.networks:

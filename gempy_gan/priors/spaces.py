@@ -78,8 +78,7 @@ class FeatureSpace(Space):
 
     def decode(self, z: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
         """Latents (n, own + features) to realizations (n, c, nx, ny, nz)."""
-        generator = self.prior.networks["generator"].eval()
-        z = z.to(next(generator.parameters()))
+        device, z = z.device, self.prior.entering(z)
         own, free = z[:, : self.own], z[:, self.own :].reshape(-1, *self.free_shape)
         noise, labels = own[:, : self.prior.noise], self.prior.labels_of(own[:, self.prior.noise :])
 
@@ -89,7 +88,7 @@ class FeatureSpace(Space):
             mean = self.mean.to(x)
             return mean + math.sqrt(1 - self.free) * (x - mean) + math.sqrt(self.free) * self._deviations(free)
 
-        return self.prior.realized(self.prior.raw(noise, labels, weights, change))
+        return self.prior.realized(self.prior.raw(noise, labels, weights, change)).to(device)
 
     @property
     def latent_positions(self) -> Tensor:
@@ -132,12 +131,12 @@ class StyleSpace(Space):
 
     def decode(self, z: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
         """Latents (n, styles + maps) to realizations (n, c, nx, ny, nz)."""
-        z = z.to(next(self.prior.networks["generator"].eval().parameters()))
+        device, z = z.device, self.prior.entering(z)
         y = z[:, : -self.maps].reshape(len(z), self.styles, -1)
         mapped = (self.mean.to(z) + y @ self.root.to(z).T).unbind(dim=1)
         levels = len(self.prior.maps)
         inputs = (None, self.prior.unflat(z[:, -self.maps :]), mapped if self.styles > 1 else [*mapped] * levels)
-        return self.prior.realized(self.prior.generate(inputs, weights))
+        return self.prior.realized(self.prior.generate(inputs, weights)).to(device)
 
     @property
     def latent_positions(self) -> Tensor:
@@ -158,10 +157,9 @@ def _features(prior: GanPrior) -> list[Tensor]:
         seen.setdefault(level, []).append(x.float())
         return x
 
-    prior.networks["generator"].eval()
     with torch.no_grad():
         z = torch.randn((LEARNED_FROM, *prior.latent_shape), generator=torch.Generator().manual_seed(0))
-        for part in torch.split(z.to(next(iter(prior.parameters()))), BATCH):
+        for part in torch.split(prior.entering(z), BATCH):
             prior.raw(part[:, : prior.noise], prior.labels_of(part[:, prior.noise :]), change=keep)
     return [torch.cat(parts) for _, parts in sorted(seen.items())]
 

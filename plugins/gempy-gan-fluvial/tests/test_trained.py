@@ -69,3 +69,37 @@ def test_the_card_says_what_it_learned_from_and_how_it_compares(name, size, memb
     assert card["domain"]["properties"][0]["name"] == "coarse_fraction"
     assert card["metrics"]["variogram"]["floor"] > 0
     assert card["metrics"]["memorization"]["value"] >= 0.05
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda prior: prior.decode(torch.randn(2, *prior.latent_shape)),
+        lambda prior: prior.decode(torch.randn(2, *prior.latent_shape), [w.detach() for w in prior.parameters()]),
+        lambda prior: prior.space("features").decode(torch.randn(2, *prior.space("features").latent_shape)),
+        lambda prior: prior.features(torch.rand(2, 2, *prior.shape)),
+    ],
+)
+def test_a_generator_computes_where_its_networks_are(use, monkeypatch):
+    """The device "meta" computes shapes, refuses what lies elsewhere, and has nothing to bring back in the end."""
+    prior = gg.get_prior("fluvial-gan")
+    here = prior.space("features")
+    elsewhere = gg.get_prior("fluvial-gan", device="meta")
+    here.prior = elsewhere
+    monkeypatch.setattr(elsewhere, "space", lambda name: here)
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        use(elsewhere)
+
+
+def test_a_denoiser_computes_where_its_network_is():
+    prior = gg.get_prior("fluvial-diffusion", size="tiny", device="meta")
+    x = torch.rand(2, 2, *prior.shape)
+    for condition in (None, (x[0] > 0.9, x[0], torch.full_like(x[0], 0.1))):
+        with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+            prior.denoise(x, 1.0, condition)
+
+
+@pytest.mark.parametrize("device", ["gpu-of-my-dreams", "cuda:99"])
+def test_a_device_that_is_not_there(device):
+    with pytest.raises(gg.GempyGanError, match=f"The device '{device}' cannot be had: .* Expected one that torch finds"):
+        gg.get_prior("fluvial-gan", device=device)
