@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +14,9 @@ from gempy_gan import Constraints, Grid, HardData, SoftData
 from gempy_gan.forward import Convolution, TwoEndMembers, ricker
 from gempy_gan_bench.protocol import PROPERTY, Case, Protocol
 from gempy_gan_bench.truths import Truth
+
+if TYPE_CHECKING:
+    from gempy_gan.constraints import Forward
 
 TOP, TOP_TIME = -1008.0, 0.72  # metres, seconds of two-way time: where the box lies
 FREQUENCY, VELOCITY, SAMPLING, MARGIN = 60.0, 2800.0, 0.002, 0.004  # Hz, m/s, s, s above and below the box
@@ -23,8 +28,13 @@ WELLS, SEISMIC, WEAK, HELD_OUT = range(4)  # streams of noise
 
 def grid_of(protocol: Protocol, cell_size: tuple[float, float, float]) -> Grid:
     """The box of the protocol, in cells of this size."""
-    x, y, z = (n * size for n, size in zip(protocol.shape, cell_size, strict=True))
-    return Grid((0, x, 0, y, TOP - z, TOP), protocol.shape)
+    return box(protocol.shape, cell_size)
+
+
+def box(shape: tuple[int, int, int], cell_size: tuple[float, float, float]) -> Grid:
+    """A box of so many cells, where the protocol's boxes lie."""
+    x, y, z = (n * size for n, size in zip(shape, cell_size, strict=True))
+    return Grid((0, x, 0, y, TOP - z, TOP), shape)
 
 
 def columns_of(shape: tuple[int, int, int], count: int) -> NDArray[np.int64]:
@@ -70,19 +80,36 @@ def constraints(protocol: Protocol, truth: Truth, case: Case, grid: Grid) -> Con
 @lru_cache(maxsize=8)
 def seismic(protocol: Protocol, truth: Truth, grid: Grid) -> SoftData:
     """Traces in time over every column of a unit that lies in fine rock, with white noise."""
+    every = survey(grid)
+    signal = every.forward(torch.as_tensor(truth.fraction)[None, None])[0].numpy()
+    std = protocol.seismic_noise * float(np.sqrt(np.mean(signal**2)))
+    return every.data(signal + std * _noise(truth, SEISMIC, signal.size), std)
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """Seismic of every column: what predicts it from coarse fractions (n, 1, nx, ny, nz), and the places of its samples."""
+
+    forward: Forward
+    shape: tuple[int, int]  # columns, samples
+    places: NDArray[np.float64]
+
+    def data(self, values: NDArray[np.float64], std: float) -> SoftData:
+        """What was observed, as a constraint."""
+        return SoftData(values.reshape(self.shape), std, self.forward, self.places)
+
+
+def survey(grid: Grid) -> Survey:
+    """Traces in time over every column of a unit that lies in fine rock."""
     rock = TwoEndMembers(coarse=COARSE, fine=FINE, mixing="wyllie")
     around = FINE[0] * FINE[1]
     operator = Convolution(ricker(FREQUENCY), rock, VELOCITY, (TOP, TOP_TIME), property=PROPERTY, over=around, under=around)
     columns = np.indices(grid.resolution[:2]).reshape(2, -1).T
     top, base = operator.times(np.array([grid.extent[5], grid.extent[4]]))
     axis = np.arange(np.floor((top - MARGIN) / SAMPLING), np.ceil((base + MARGIN) / SAMPLING) + 1) * SAMPLING
-    forward = operator.bind(grid, columns, axis, "time")
-    signal = forward(torch.as_tensor(truth.fraction)[None, None]).reshape(len(columns), -1).numpy()
-    std = protocol.seismic_noise * float(np.sqrt(np.mean(signal**2)))
-    values = signal + std * _noise(truth, SEISMIC, signal.size).reshape(signal.shape)
-    layer = protocol.shape[2] * (base - axis) / (base - top) - 0.5
+    layer = grid.resolution[2] * (base - axis) / (base - top) - 0.5
     places = np.column_stack([np.repeat(columns, len(axis), axis=0), np.tile(layer, len(columns))])
-    return SoftData(values, std, forward, places)
+    return Survey(operator.bind(grid, columns, axis, "time"), (len(columns), len(axis)), places)
 
 
 def _wells(protocol: Protocol, truth: Truth, columns: NDArray[np.int64], stream: int, letter: str) -> HardData:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import functools
 import json
-import multiprocessing
-import signal
-import time
-import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gempy_gan import Ensemble, GempyGanError, GempyGanWarning, invert, progress
+from gempy_gan import progress
 from gempy_gan.ensemble import plain
 from gempy_gan.inversion import describe_strategy, versions
 from gempy_gan_bench import __version__, figures, observations, pictures, real, reference, truths
 from gempy_gan_bench.contenders import Contender
-from gempy_gan_bench.counting import counted
 from gempy_gan_bench.files import keep_json
+from gempy_gan_bench.inverting import inverted
+from gempy_gan_bench.parallel import attempted, computed
 from gempy_gan_bench.protocol import Case, Protocol, key
 
 WEAK = "weak"
@@ -80,7 +75,8 @@ def run(wanted: Sequence[Task], folder: Path, cache: Path, jobs: int = 1, plugin
     for protocol in dict.fromkeys(task.protocol for task in missing if task.case is not None):
         real.deposits(protocol, cache)  # once, before processes all want them
     progress.report("cases", done, len(wanted))
-    for task, error in _computed(missing, folder, cache, jobs, plugins):
+    attempt = functools.partial(_attempt, folder=folder, cache=cache)
+    for task, error in computed(attempt, missing, jobs, plugins):
         done += 1
         progress.report("cases", done, len(wanted))
         if error is not None:
@@ -120,7 +116,7 @@ def _case(task: Task, case: Case, cache: Path) -> dict[str, Any]:
     truth = truths.of(task.protocol)[case.truth - 1]
     grid = observations.grid_of(task.protocol, prior.cell_size)
     data = observations.constraints(task.protocol, truth, case, grid)
-    ensemble, spent = _inverted(prior, strategy, data, task)
+    ensemble, spent = inverted(prior, strategy, data, task.protocol.n, task.protocol.seed)
     held_out = observations.held_out(task.protocol, truth)
     found = figures.data_figures(ensemble, data.hard[0], held_out, truth.fraction)
     found["chi2"] = figures.seismic_chi2(ensemble, data.soft[0]) if data.soft else None
@@ -137,7 +133,8 @@ def _weak(task: Task) -> dict[str, Any]:
     strategy = task.contender.built_strategy(prior)
     truth = truths.of(task.protocol)[task.truth - 1]
     grid = observations.grid_of(task.protocol, prior.cell_size)
-    ensemble, spent = _inverted(prior, strategy, observations.weak(task.protocol, truth, grid), task)
+    data = observations.weak(task.protocol, truth, grid)
+    ensemble, spent = inverted(prior, strategy, data, task.protocol.n, task.protocol.seed)
     values = figures.fractions(ensemble)
     found = {"spread": figures.spread(values, ensemble.weights), "error": figures.spread_error(values, ensemble.weights)}
     return {**_about(task), "truth": task.truth, **found, **spent}
@@ -152,74 +149,9 @@ def _reference(task: Task, cache: Path) -> dict[str, Any]:
     return {"draws": found[0]["draws"], "truths": found}
 
 
-def _inverted(prior: Any, strategy: Any, data: Any, task: Task) -> tuple[Ensemble, dict[str, Any]]:
-    """The ensemble, and what it cost."""
-    n = task.protocol.n
-    _warm_up()
-    with warnings.catch_warnings(record=True) as caught, counted() as evaluations:
-        warnings.simplefilter("always")
-        wall, cpu = time.perf_counter(), time.process_time()
-        ensemble = invert(prior, data, strategy, n, task.protocol.seed)
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    said = [" ".join(str(w.message).split()) for w in caught if issubclass(w.category, GempyGanWarning)]
-    cost = {"cpu_s": cpu / n, "wall_s": wall / n, "forward": evaluations.forward / n, "backward": evaluations.backward / n}
-    return ensemble, {"n": n, "cost": cost, "warnings": said, "trace": ensemble.provenance.get("trace", [])}
-
-
-@functools.cache
-def _warm_up() -> None:
-    """Let torch import what it imports at the first derivative: a second and a half that is no strategy's cost."""
-    import torch
-
-    torch.func.vjp(torch.sin, torch.zeros(1))[1](torch.ones(1))
-    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
-
-
 def _about(task: Task) -> dict[str, Any]:
     return {"label": task.contender.label, "prior": task.contender.prior, "strategy": task.contender.strategy}
 
 
-def _computed(
-    missing: Sequence[Task], folder: Path, cache: Path, jobs: int, plugins: Sequence[str]
-) -> Iterator[tuple[Task, str | None]]:
-    """Each task once it is over, with what went wrong."""
-    if jobs == 1 or len(missing) < 2:
-        for task in missing:
-            yield task, _attempt(task, folder, cache)
-        return
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (list(plugins),)) as pool:
-        pending = {pool.submit(_attempt, task, folder, cache): task for task in missing}
-        try:
-            for future in as_completed(pending):
-                yield pending[future], future.result()
-        except BrokenProcessPool:
-            raise GempyGanError(
-                "A process that computed a case has died: there may be too little memory. Take fewer --jobs."
-            ) from None
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in multiprocessing.active_children():  # they may have hours to go
-                worker.terminate()
-            raise
-
-
 def _attempt(task: Task, folder: Path, cache: Path) -> str | None:
-    try:
-        compute(task, folder, cache)
-    except GempyGanError as error:
-        return str(error)
-    except Exception as error:  # noqa: BLE001  # a strategy may be anybody's, and the other cases are worth their hours
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-def _begin(plugins: Sequence[str]) -> None:
-    """A worker: one thread, the plugins given as files, and Ctrl-C left to the process that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
-    from gempy_gan.plugins import add_plugin_file
-
-    torch.set_num_threads(1)
-    for file in plugins:
-        add_plugin_file(file)
+    return attempted(lambda: compute(task, folder, cache))
