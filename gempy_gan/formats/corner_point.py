@@ -1,5 +1,7 @@
 """Corner-point geometry: a Grid as xtgeo holds it, with k downwards, and back.
 
+A grid whose frame follows a unit becomes a conformal grid: one layer for each layer of the box, between vertical pillars.
+
 xtgeo, ROFF and Eclipse count k from the top and measure depth downwards; i and j run along our x and y. Reversing k together
 with the sign of z keeps every cell right side out. Their files hold single-precision coordinates, 0.25 to 0.5 m apart at UTM
 northings, so geometry is written relative to a local origin that single precision holds exactly.
@@ -7,12 +9,14 @@ northings, so geometry is written relative to a local origin that single precisi
 
 from __future__ import annotations
 
+import warnings
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from gempy_gan.errors import FormatError
+from gempy_gan.errors import FormatError, GempyGanWarning
+from gempy_gan.formats.pillars import pillars
 from gempy_gan.formats.regular import Axes, regular_grid
 from gempy_gan.grid import Grid
 
@@ -36,15 +40,15 @@ def local_origin(grid: Grid) -> tuple[float, float]:
 
 
 def to_xtgeo(grid: Grid) -> Any:
-    """The grid as an xtgeo.Grid, in coordinates relative to `local_origin`."""
-    nx, ny, nz = grid.resolution
-    node = np.indices((nx + 1, ny + 1, nz + 1)).reshape(3, -1).T / np.array(grid.resolution)
-    nodes = grid.frame.to_model(node).reshape(nx + 1, ny + 1, nz + 1, 3) - [*local_origin(grid), 0.0]
-    nodes = nodes[:, :, ::-1] * [1.0, 1.0, -1.0]
-    pillars = np.concatenate([nodes[:, :, 0], nodes[:, :, -1]], axis=-1)
-    depths = np.repeat(nodes[..., 2:].astype(np.float32), 4, axis=-1)  # one depth for the four cells around a node
-    active = np.ascontiguousarray(grid.active_cells[:, :, ::-1], dtype=np.int32)
-    return load_xtgeo().Grid(coordsv=np.ascontiguousarray(pillars), zcornsv=np.ascontiguousarray(depths), actnumsv=active)
+    """The grid as an xtgeo.Grid, in coordinates relative to `local_origin`; one layer for each of its own."""
+    corners = pillars(grid)
+    down = [1.0, 1.0, -1.0]
+    lines = (corners.lines[:, :, ::-1] - [*local_origin(grid), 0.0]) * down
+    nodes = -corners.nodes[:, :, ::-1, 2:].astype(np.float32)
+    depths = np.repeat(nodes, 4, axis=-1)  # one depth for the four cells around a node
+    active = np.ascontiguousarray(corners.active[:, :, ::-1], dtype=np.int32)
+    coords = np.ascontiguousarray(lines.reshape(*lines.shape[:2], 6))
+    return load_xtgeo().Grid(coordsv=coords, zcornsv=np.ascontiguousarray(depths), actnumsv=active)
 
 
 def describes(grid: Grid, geometry: Any) -> bool:
@@ -53,7 +57,10 @@ def describes(grid: Grid, geometry: Any) -> bool:
         return False
     x, y, z = (np.asarray(c.values) for c in geometry.get_xyz(asmasked=False))
     centres = np.stack([x, y, -z], axis=-1)[:, :, ::-1]
-    return bool(np.abs(centres - grid.centres()).max() < CLOSE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GempyGanWarning)  # it was said when the grid was written
+        expected = pillars(grid).means()
+    return bool(np.abs(centres - expected).max() < CLOSE)
 
 
 OURS = Axes(reverse_j=False, reverse_k=True)

@@ -23,6 +23,7 @@ from gempy_gan.formats import property_files
 from gempy_gan.formats.corner_point import load_xtgeo, local_origin, to_xtgeo
 from gempy_gan.formats.metadata import describe, read_sidecar, write_sidecar
 from gempy_gan.formats.property_files import Load, PropertyFiles
+from gempy_gan.frame import Frame
 from gempy_gan.grid import Grid
 from gempy_gan.properties import Property
 
@@ -86,7 +87,8 @@ def _map_axes(grid: Grid) -> NDArray[np.float32]:
 def _write_grdecl(grid: Grid, path: Path) -> None:
     depth = max(abs(grid.extent[4]), abs(grid.extent[5]))
     body = path.with_name(f"{path.name}.body")
-    to_xtgeo(grid).to_file(body, fformat="grdecl", rle=bool(grid.cell_size[2] > RLE_SAFE * depth))
+    flat = type(grid.frame) is Frame and grid.cell_size[2] > RLE_SAFE * depth  # else neighbouring depths may be nearly equal
+    to_xtgeo(grid).to_file(body, fformat="grdecl", rle=bool(flat))
     with path.open("w", encoding="utf-8") as file, body.open(encoding="utf-8") as rest:
         axes = " ".join(f"{value:.0f}" for value in _map_axes(grid))
         file.write(f"MAPUNITS\n METRES /\n\nMAPAXES\n {axes} /\n\nGRIDUNIT\n METRES /\n\n")

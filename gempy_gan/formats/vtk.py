@@ -83,6 +83,8 @@ def _load_pyvista() -> ModuleType:
 
 
 def _image(grid: Grid, pyvista: ModuleType) -> Any:
+    if type(grid.frame) is not Frame:
+        raise FormatError("A .vti image holds boxes, and this grid follows a unit. Write .vts.")
     if grid.frame != Frame(grid.extent):
         raise FormatError(
             f"A .vti image holds no rotated grid, and this one is rotated by {grid.rotation:g} degrees. Write .vts."
