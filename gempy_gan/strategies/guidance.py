@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import follow
+from gempy_gan.denoising import heun, noise_levels
 from gempy_gan.prior import DiffusionPrior, Prior
+from gempy_gan.strategies.ancestral import drowned, noise_like
 from gempy_gan.strategies.misfit import Linearization, linearize
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+ROUNDS = 2  # of noise at the largest level, before denoising starts
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,25 @@ class GuidedStrategy(Strategy):
     def sample(self, prior: Prior, likelihood: LikelihoodLike, n: int, generator: torch.Generator) -> Draws:
         """Draw n realizations."""
         self.check(prior)
-        guide = self.guide(cast("DiffusionPrior", prior), likelihood)
-        denoise = counted(lambda x, sigma: guide(x, sigma).led, 2 * self.steps - 1)
-        values = follow(cast("DiffusionPrior", prior), denoise, n, generator, self.steps)
+        known = cast("DiffusionPrior", prior)
+        guide = self.guide(known, likelihood)
+        denoise = counted(lambda x, sigma: guide(x, sigma).led, ROUNDS + 2 * self.steps - 1)
+        with torch.no_grad():
+            x = settled(denoise, drowned(known, n, generator), known.sigma_max, generator)
+            values = known.finish(heun(denoise, x, noise_levels(known.sigma_max, self.steps)))
         return Draws(values, trace=fit(likelihood, values))
+
+
+def settled(denoise: Callable[[Tensor, float], Tensor], x: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
+    """x (n, c, nx, ny, nz), noise at sigma about the centre of the prior, as noise about what the data make of it.
+
+    At the largest noise level of a prior, noise is about as large as two realizations differ: whether it lies about the mean of
+    the prior or that of the posterior still decides between modes. So what is expected behind x is made noisy again, which is
+    Gibbs sampling but for the spread of p(m | x), and forgets the start by as much as noise hides realizations.
+    """
+    for _ in range(ROUNDS):
+        x = denoise(x, sigma) + sigma * noise_like(x, generator)
+    return x
 
 
 def counted(denoise: Callable[[Tensor, float], Tensor], total: int) -> Callable[[Tensor, float], Tensor]:

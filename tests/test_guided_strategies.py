@@ -1,0 +1,160 @@
+"""Strategies that lead diffusion priors: their contract, exact posteriors, and where they are known to fail."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from posteriors import CELL_SIZE, a_grid, chance, distance, mixture, seeded
+
+from gempy_gan.constraints import Constraints, HardData, SoftData
+from gempy_gan.errors import GempyGanError
+from gempy_gan.likelihood import Likelihood
+from gempy_gan.priors.empirical import EmpiricalPrior
+from gempy_gan.priors.exact import mixture_posterior
+from gempy_gan.priors.mixture import MixturePrior
+from gempy_gan.strategies.dps import DPS, Scalar
+from gempy_gan.strategies.guided import Guided
+from gempy_gan.strategies.mmps import MMPS
+from gempy_gan.strategies.pigdm import PiGDM
+from gempy_gan.strategies.repaint import RePaint
+from gempy_gan.testing import check_strategy
+from gempy_gan.testing.strategies import ToyPrior, toy_constraints
+
+ALL = [PiGDM(12), MMPS(12), DPS(20), DPS(20, noise="honoured"), RePaint(20, 5, 2)]
+
+
+def name(strategy) -> str:
+    return f"{type(strategy).__name__}-{getattr(strategy, 'noise', '')}".rstrip("-")
+
+
+def one_well(std: float = 0.02) -> tuple[MixturePrior, Likelihood]:
+    """Six images of 4 x 4 x 4 cells and a well through one column of them."""
+    prior = MixturePrior(torch.rand((6, 1, 4, 4, 4), generator=seeded(4)), 0.1, ["porosity"], CELL_SIZE)
+    cells = [[1, 2, k] for k in range(4)]
+    values = prior.examples[0, 0, 1, 2].numpy() + 0.05
+    return prior, Likelihood.of(Constraints(a_grid(prior.shape), HardData(cells, values, std, "porosity")), prior)
+
+
+@pytest.mark.parametrize("strategy", [PiGDM(24), MMPS(12), DPS(60, noise="honoured")], ids=name)
+def test_they_keep_the_contract(strategy):
+    check_strategy(strategy, tolerance=0.05)
+
+
+def test_published_dps_keeps_the_contract_but_for_its_mean_and_spread():
+    check_strategy(DPS(60), tolerance=0.9)
+    with pytest.raises(AssertionError, match="must sample the posterior"):
+        check_strategy(DPS(60), n=64, tolerance=0.2)
+
+
+@pytest.mark.parametrize("strategy", ALL, ids=name)
+def test_equal_seeds_give_equal_draws(strategy):
+    prior, likelihood = one_well()
+    one, two, other = (strategy.sample(prior, likelihood, 4, seeded(s)).values for s in (3, 3, 4))
+    assert torch.allclose(one, two, atol=1e-5)
+    assert not torch.allclose(one, other, atol=1e-2)
+
+
+@pytest.mark.parametrize("strategy", ALL, ids=name)
+def test_no_data_leave_the_prior(strategy):
+    prior, _ = one_well()
+    draws = strategy.sample(prior, Likelihood.of(Constraints(a_grid(prior.shape)), prior), 200, seeded(2))
+    shares = torch.bincount(prior.component_weights(draws.values, 0.0).argmax(dim=1), minlength=6) / 200
+    assert (shares - 1 / 6).abs().max() < 4.5 * math.sqrt(5 / 36 / 200)  # binomial standard errors
+    assert draws.trace["chi2"] == [0.0] * 200
+
+
+@pytest.mark.parametrize("strategy", [PiGDM(), MMPS(), DPS(), RePaint(100, 10, 3)], ids=name)
+def test_wells_are_matched(strategy):
+    prior, likelihood = one_well()
+    draws = strategy.sample(prior, likelihood, 50, seeded(1))
+    error = likelihood.residual(draws.values) * likelihood.std
+    assert error.abs().median() < 3 * 0.02
+
+
+@pytest.mark.parametrize(
+    ("strategy", "least", "most"), [(Guided(), 0, 0.06), (PiGDM(), 0.1, 0.5), (RePaint(100, 10, 3), 0.25, 1)]
+)
+def test_matched_wells_do_not_mean_the_right_geology(strategy, least, most):
+    prior, likelihood = one_well(0.3)
+    posterior = mixture_posterior(prior, likelihood)
+    draws = strategy.sample(prior, likelihood, 300, seeded(1))
+    nearest = torch.cdist(draws.values.flatten(1), prior.examples.flatten(1)).argmin(dim=1)
+    shares = torch.bincount(nearest, minlength=6).double() / 300
+    assert least <= 0.5 * float((shares - posterior.weights).abs().sum()) <= most
+
+
+def test_moments_of_correlated_cells_are_matched_exactly():
+    prior = ToyPrior()
+    soft = SoftData([0.0], 0.01, lambda m: m.mean(dim=(1, 2, 3, 4))[:, None])
+    likelihood = Likelihood.of(Constraints(toy_constraints().grid, soft), prior)
+    mean = MMPS(50).sample(prior, likelihood, 400, seeded(0)).values.mean(dim=(1, 2, 3, 4))
+    # the prior's mean of all cells varies fifty times more than the data allow
+    assert abs(float(mean.std()) / 0.01 - 1) < 4 / math.sqrt(800)
+    assert abs(float(mean.mean())) < 4 * 0.01 / math.sqrt(400)
+
+
+def test_the_number_that_stands_for_the_covariance_is_its_mean():
+    prior = ToyPrior()
+    likelihood = Likelihood.of(toy_constraints(), prior)
+    guide, x = Scalar(prior, likelihood), torch.randn((1, 1, 4, 3, 2), generator=seeded(0))
+    lead = guide(x, 0.5)
+    operator = likelihood.predict(torch.eye(24).reshape(24, 1, 4, 3, 2)).T / likelihood.std[:, None]
+    gram, left = operator @ operator.T, 1 / (1 / 0.25 + 1)
+    d = 1 + left * torch.cat([gram.diagonal()[:3], gram.diagonal()[3:].mean().expand(12)])
+    values, vectors = torch.linalg.eigh(prior.covariance.float())
+    jacobian = (vectors * values / (values + 0.25)) @ vectors.T
+    pull = jacobian @ operator.T @ (-likelihood.residual(lead.clean)[0] / d)
+    assert torch.allclose((lead.led - lead.clean).flatten(), 0.25 * pull, atol=1e-4)
+
+
+def test_published_dps_does_not_ask_for_units():
+    prior, likelihood = one_well()
+    scaled = Likelihood.of(
+        Constraints(a_grid(prior.shape), SoftData(1e4 * likelihood.observed.numpy(), 200, lambda m: 1e4 * m[:, 0, 1, 2])), prior
+    )
+    one, other = (DPS(40).sample(prior, data, 5, seeded(0)).values for data in (likelihood, scaled))
+    assert (one - other).abs().mean() < 1e-3  # steps that are not damped by the noise blow rounding up
+
+
+def test_mixture_with_soft_data_is_reached_by_what_claims_to():
+    known = mixture()
+    for strategy in (PiGDM(), MMPS()):
+        found = distance(strategy.sample(known.prior, known.likelihood, 400, seeded(1)).values, known.posterior)
+        assert found.within(3 * chance(400)[0], 2 * chance(400)[1]), f"{strategy}: {found}"
+
+
+def test_repaint_goes_back_as_often_as_it_is_told():
+    moves = list(RePaint(6, jump=2, resamples=2).moves())
+    assert moves == [(0, 1), (1, 2), (2, 0), (0, 1), (1, 2), (2, 3), (3, 4), (4, 2), (2, 3), (3, 4), (4, 5), (5, 6)]
+
+
+def test_repaint_refuses_seismic():
+    known = mixture()
+    with pytest.raises(GempyGanError, match=r"RePaint got 1 data that are not values of single cells.*'guided'"):
+        RePaint(20, 5, 2).sample(known.prior, known.likelihood, 2, seeded(0))
+
+
+@pytest.mark.parametrize("strategy", [*ALL, Guided()], ids=name)
+def test_priors_that_cannot_denoise_are_refused(strategy):
+    prior, likelihood = one_well()
+    with pytest.raises(GempyGanError, match="needs a DiffusionPrior, and EmpiricalPrior is none"):
+        strategy.sample(EmpiricalPrior(prior.examples, ["porosity"], CELL_SIZE), likelihood, 2, seeded(0))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "message"),
+    [
+        (Guided, {"steps": 1}, "Guided denoising got 1 steps"),
+        (PiGDM, {"spread": 0.0}, "a spread above 0"),
+        (MMPS, {"solver_steps": 0}, "0 solver steps"),
+        (DPS, {"noise": "ignored"}, "noise 'ignored'.*published, honoured"),
+        (DPS, {"rate": 0.0}, "a rate above 0"),
+        (RePaint, {"jump": 250}, "jump 250"),
+        (RePaint, {"resamples": 0}, "0 resamples"),
+    ],
+)
+def test_impossible_options_are_refused(strategy, options, message):
+    with pytest.raises(GempyGanError, match=message):
+        strategy(**options)
