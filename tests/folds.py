@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gempy_gan.ensemble import Ensemble
-from gempy_gan.frame import Frame, frame_from_dict
+from gempy_gan.frame import Frame
 from gempy_gan.grid import Grid
 from gempy_gan.properties import Property
 
@@ -54,11 +54,11 @@ class Fold(Frame):
         return uvt
 
 
-def fold_from_dict(state):
-    """What `frame_from_dict` does, which does not know the frames of the tests."""
-    box = frame_from_dict({**state, "kind": "box"})
-    options = {key: state[key] for key in ("amplitude", "wedge", "hole") if state["kind"] == "fold"}
-    return Fold(box.extent, box.rotation, **options) if state["kind"] == "fold" else frame_from_dict(state)
+def fold_from_dict(state, *arrays):
+    """The frame of a fold, or of a box: what `frame_from_dict` does, which does not know the frames of the tests."""
+    extent, rotation = tuple(state["extent"]), state["rotation"]
+    options = {key: state[key] for key in ("amplitude", "wedge", "hole") if key in state}
+    return Fold(extent, rotation, **options) if options else Frame(extent, rotation)
 
 
 def folded_grid(resolution=(40, 12, 8), rotation=30.0, active=None, **options):

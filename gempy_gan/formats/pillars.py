@@ -48,7 +48,7 @@ def pillars(grid: Grid) -> Pillars:
     nodes = grid.frame.to_model(node).reshape(nx + 1, ny + 1, nz + 1, 3)
     active = grid.active_cells
     if type(grid.frame) is not Frame:
-        defined = np.isfinite(nodes).all(axis=(2, 3))
+        defined: NDArray[np.bool_] = np.asarray(np.isfinite(nodes).all(axis=(2, 3)))
         nodes, active = _filled(nodes, defined, grid), _with_corners(active, defined)
         _check_straight(nodes)
         nodes = _uncrossed(nodes, active)
