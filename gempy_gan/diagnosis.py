@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
+
+from gempy_gan.errors import FormatError
 
 MEANING = {
     "realizations": ("", "realizations in the ensemble"),
@@ -35,6 +40,9 @@ MEANING = {
     "coverage80": ("0.80", "the same for 80 %; less: too sure, more: not sure enough"),
     "coverage95": ("0.95", "the same for 95 %"),
     "brier": ("low", "Brier score of the facies probabilities; compare along the line"),
+    "calibrated50": ("0.50", "share of simulated truths inside the central 50 % interval of this prior and strategy"),
+    "calibrated80": ("0.80", "the same for 80 %; less: too sure, more: not sure enough"),
+    "calibrated95": ("0.95", "the same for 95 %"),
     "mae_before_clamp": ("low", "mean absolute difference between realization and hard datum before it was set to the datum"),
     "chi2_before_clamp": ("1", "chi2 of the hard data before cells were set to them"),
     "acceptance": ("0.1-0.5", "sampler: share of accepted proposals"),
@@ -47,6 +55,18 @@ MEANING = {
     "step_size": ("", "sampler: length of its steps"),
     "ancestors": ("", "sampler: how many of the first particles have descendants"),
     "evaluations": ("", "sampler: realizations decoded"),
+}
+
+# What `gempy-gan-bench calibrate` found of a prior with a strategy on simulated truths, as plain JSON values: "prior" and
+# "strategy" as provenance describes them, the strategy's "label", the "box" (nx, ny, nz) and number of "cases", their "data"
+# (whose "truths", "seismic" or not), the "coverage" of central intervals by level ("50", "80", "95"), which checks it "passes".
+Calibration = Mapping[str, Any]
+CALIBRATION = "calibration"  # its key on cards and in provenance
+CALIBRATED = ("prior", "strategy", "label", "box", "cases", "data", "coverage", "passes")  # what it holds at least
+MISCALIBRATED = {
+    "sbc": "ranks of single figures are not uniform",
+    "tarp": "expected coverage leaves the band of exact samplers",
+    "coverage": "80 % intervals do not hold 80 %",
 }
 
 
@@ -79,11 +99,14 @@ class Figure:
 class Diagnosis:
     """What `diagnose` found: `figures` in groups, and `ranks`, the rank histogram of each held-out term.
 
+    `remarks` are sentences about prior and strategy rather than this ensemble, such as how they did in simulated cases.
+
     `diagnosis["held out: porosity", "crps"]` is one figure; `str()` is a table; `to_dict()` is plain JSON.
     """
 
     figures: tuple[Figure, ...]
     ranks: Mapping[str, list[int]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def verdicts(self) -> tuple[str, ...]:
@@ -98,14 +121,16 @@ class Diagnosis:
         raise KeyError(f"The diagnosis has no {place[0]}/{place[1]}. It has: {known}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: {"groups": {group: {key: {"value", "unconditional", "layer_mean", ...}}}, "verdicts", "ranks"}."""
+        """Plain JSON values: {"groups": {group: {key: {"value", "unconditional", "layer_mean", ...}}}, "verdicts", "ranks"}, and
+        "remarks" where there are any."""
         groups: dict[str, dict[str, Any]] = {}
         for f in self.figures:
             row = {"value": _finite(f.value), "ideal": f.ideal, "meaning": f.meaning}
             references = {"unconditional": f.unconditional, "layer_mean": f.layer_mean}
             row |= {name: _finite(value) for name, value in references.items() if value is not None}
             groups.setdefault(f.group, {})[f.key] = row
-        return {"groups": groups, "verdicts": list(self.verdicts), "ranks": dict(self.ranks)}
+        remarks = {"remarks": list(self.remarks)} if self.remarks else {}
+        return {"groups": groups, "verdicts": list(self.verdicts), **remarks, "ranks": dict(self.ranks)}
 
     def __str__(self) -> str:
         rows: list[tuple[str, ...]] = []
@@ -117,7 +142,8 @@ class Diagnosis:
             rows += [_row(f) for f in members]
         widths = [max(len(row[k]) for row in rows if row) for k in range(5)]
         verdicts = [f"- {verdict}" for verdict in self.verdicts] or ["- Nothing conspicuous."]
-        return "\n".join([*(_line(row, widths) for row in rows), "", *verdicts])
+        remarks = [f"- {remark}" for remark in self.remarks]
+        return "\n".join([*(_line(row, widths) for row in rows), "", *remarks, *verdicts])
 
 
 def _verdicts(diagnosis: Diagnosis) -> Iterator[str]:
@@ -207,3 +233,73 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
         return ""
     numbers = "  ".join(row[k].rjust(widths[k]) for k in range(1, 5))
     return f"{row[0].ljust(widths[0])}  {numbers}  {row[5]}".rstrip()
+
+
+def matching_calibrations(
+    entries: Sequence[Calibration], provenance: Mapping[str, Any], seismic: bool | None = None
+) -> list[Calibration]:
+    """The entries about the prior and the strategy that an ensemble's provenance names.
+
+    Of a trained prior, weights and options must be the same, while the box may be another one. With `seismic`, those measured
+    with seismic, or without, where there are any.
+    """
+    if not {"prior", "strategy"} <= provenance.keys():
+        return []
+    wanted = _identity(provenance)
+    found = [entry for entry in entries if _identity(entry) == wanted]
+    alike = [entry for entry in found if entry["data"]["seismic"] == seismic]
+    return alike or found
+
+
+def merged_calibrations(entries: Sequence[Calibration], new: Calibration) -> list[Calibration]:
+    """The entries with a new one, which replaces one about the same prior, strategy, box and kind of data."""
+    return [old for old in entries if _place(old) != _place(new)] + [new]
+
+
+def calibration_sentence(entry: Calibration, box: Sequence[int] | None = None) -> str:
+    """What a reader of an ensemble must know; `box` is the ensemble's, where it may be another one.
+
+    >>> about = {"prior": {}, "strategy": {}, "label": "guided", "box": [32, 32, 8], "cases": 120, "passes": {"sbc": True}}
+    >>> calibration_sentence({**about, "coverage": {"80": 0.79}, "data": {"truths": "prior", "seismic": False}})
+    "This prior with 'guided': 80 % intervals held 79 % of the truth in 120 simulated cases with wells."
+    """
+    eighty, data = entry["coverage"].get("80"), entry["data"]
+    held = (
+        "no cell was open to judge intervals by" if eighty is None else f"80 % intervals held {100 * eighty:.0f} % of the truth"
+    )
+    wrong = [MISCALIBRATED.get(name, name) for name, passed in entry["passes"].items() if passed is False]
+    failed = f" Not calibrated: {'; '.join(wrong)}." if wrong else ""
+    cases = "simulated cases" if data["truths"] == "prior" else f"cases of {data['truths']}"
+    seen = "wells and seismic" if data["seismic"] else "wells"
+    other = box is not None and list(box) != list(entry["box"])
+    where = f", on {' x '.join(str(n) for n in entry['box'])} cells, another box than this one" if other else ""
+    return f"This prior with '{entry['label']}': {held} in {entry['cases']} {cases} with {seen}{where}.{failed}"
+
+
+def read_calibrations(path: str | os.PathLike[str]) -> list[Calibration]:
+    """The entries of a JSON file. Raises FormatError when it is missing or no such file."""
+    file = Path(path)
+    try:
+        entries = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise FormatError(
+            f"{file} holds no calibrations ({error}). Give a file that 'gempy-gan-bench calibrate' wrote."
+        ) from None
+    good = isinstance(entries, list) and all(isinstance(e, dict) and set(CALIBRATED) <= e.keys() for e in entries)
+    if not good:
+        raise FormatError(
+            f"{file} holds other JSON than calibrations. Give a file that 'gempy-gan-bench calibrate --card' wrote."
+        )
+    return list(entries)
+
+
+def _identity(record: Mapping[str, Any]) -> str:
+    prior = record["prior"]
+    if "weights" in prior:
+        prior = {key: prior.get(key) for key in ("class", "weights", "options")}
+    return json.dumps([prior, record["strategy"]], sort_keys=True)
+
+
+def _place(entry: Calibration) -> str:
+    data = {key: entry["data"][key] for key in ("truths", "seismic")}
+    return json.dumps([_identity(entry), list(entry["box"]), data], sort_keys=True)

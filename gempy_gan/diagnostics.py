@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from gempy_gan import scores
 from gempy_gan.constraints import Constraints, HardData, SoftData
-from gempy_gan.diagnosis import Diagnosis, Figure
+from gempy_gan.diagnosis import (
+    CALIBRATION,
+    Calibration,
+    Diagnosis,
+    Figure,
+    calibration_sentence,
+    matching_calibrations,
+    merged_calibrations,
+)
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError, GridError
 from gempy_gan.grid import Grid
@@ -31,6 +39,7 @@ def diagnose(
     constraints: Constraints,
     held_out: HardData | Constraints | None = None,
     baseline: Ensemble | None = None,
+    calibrations: Sequence[Calibration] = (),
 ) -> Diagnosis:
     """Diagnose an ensemble against the constraints it was conditioned to, and against data it never saw.
 
@@ -41,6 +50,9 @@ def diagnose(
     Figures are weighted means over realizations; each carries its meaning, and `gempy_gan.scores` has the definitions.
     Held-out data are measurements: their std is added to the realizations' spread in CRPS and coverage. Distances between
     realizations are taken on at most 262,144 cells, evenly picked.
+
+    How prior and strategy did on simulated truths is told, where the prior's card held that when the ensemble was made, or it is
+    among `calibrations` (see `gempy_gan.diagnosis.Calibration`).
 
     Raises GridError when the grids differ, GempyGanError when data constrain a property that the ensemble lacks.
     """
@@ -59,7 +71,24 @@ def diagnose(
             found += _agreement("held out", ensemble, term, baseline)
     for name, distance in apart.items():
         found += _spread(ensemble, name, constraints, baseline, _mean_distance(distance, ensemble.weights), usual[name])
-    return Diagnosis(tuple(found), ranks)
+    known, remarks = _calibrated(ensemble, constraints, calibrations)
+    return Diagnosis((*found, *known), ranks, remarks)
+
+
+def _calibrated(
+    ensemble: Ensemble, constraints: Constraints, given: Sequence[Calibration]
+) -> tuple[list[Figure], tuple[str, ...]]:
+    """What is known of prior and strategy from simulated truths: figures, and sentences about them."""
+    record = ensemble.provenance
+    kept: list[Calibration] = []
+    for entry in (*record.get(CALIBRATION, ()), *given):
+        kept = merged_calibrations(kept, entry)
+    entries = matching_calibrations(kept, record, bool(constraints.soft))
+    figures = []
+    for entry in entries:
+        shares = {f"calibrated{level}": share for level, share in entry["coverage"].items()}
+        figures += _figures(f"calibration: truths of {entry['data']['truths']}", shares)
+    return figures, tuple(calibration_sentence(entry, ensemble.grid.resolution) for entry in entries)
 
 
 def _check_grids(ensemble: Ensemble, grid: Grid, baseline: Ensemble | None, held_out: HardData | Constraints | None) -> None:

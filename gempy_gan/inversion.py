@@ -18,6 +18,7 @@ import numpy as np
 
 from gempy_gan import progress
 from gempy_gan.constraints import Constraints, SoftData
+from gempy_gan.diagnosis import CALIBRATION, matching_calibrations
 from gempy_gan.ensemble import Ensemble, plain
 from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import Grid
@@ -179,15 +180,19 @@ def provenance(prior: Prior, strategy: Strategy, constraints: Constraints, n: in
         "inputs": [dict(term.report) for term in constraints.terms],
         "versions": versions(),
     }
-    return dict(plain(record))
+    entries = prior.card.get(CALIBRATION, []) if isinstance(prior, LearnedPrior) else []
+    known = matching_calibrations(entries, dict(plain(record)))
+    return dict(plain(record | ({CALIBRATION: known} if known else {})))
 
 
 def describe_prior(prior: Prior) -> dict[str, Any]:
-    """Class and options of a prior; of a learned one also what it is about, and the fingerprint of its weights."""
+    """Class and options of a prior; of a learned one also what it is about, and the fingerprint of its weights; of one made of
+    another prior's boxes also that prior."""
     record = {"class": _qualified(prior), "options": dict(prior.state())}
     if isinstance(prior, LearnedPrior):
         record |= {"domain": prior.domain.to_dict(), "weights": fingerprint(prior)}
-    return record
+    box = getattr(prior, "tile", None)  # of a prior that is made of another one's boxes
+    return record if box is None else record | {"tile": describe_prior(box)}
 
 
 def describe_strategy(strategy: Strategy) -> dict[str, Any]:
@@ -257,7 +262,7 @@ def _open(path: Path, resume: bool, grid: Grid, properties: Sequence[Property], 
     if not (resume and path.exists()):
         return EnsembleStore.create(path, grid, properties, record)
     kept = EnsembleStore.open(path)
-    differing = [key for key in record if kept.provenance.get(key) != record[key]]
+    differing = [key for key in record if kept.provenance.get(key) != record[key] and key != CALIBRATION]
     if differing:
         raise GempyGanError(
             f"The store {path} belongs to another run: it differs in {', '.join(differing)}. "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,13 +76,16 @@ class Components:
         return np.asarray((values.reshape(len(values), -1) - self.mean) @ self.directions)
 
 
-def scalars(values: Array, sand: Sand, components: Components, column: tuple[int, int], fit: Array) -> dict[str, Array]:
-    """The numbers `SCALARS`, each (n,), of realizations (n, nx, ny, nz) whose log likelihood is `fit` (n,)."""
+def scalars(
+    values: Array, sand: Sand, components: Components, column: tuple[int, int], fit: Array, connected: Array | None = None
+) -> dict[str, Array]:
+    """The numbers `SCALARS`, each (n,), of realizations (n, nx, ny, nz) whose log likelihood is `fit` (n,); `connected` is the
+    connected volume, where it is known already."""
     found = sand(values)
     along = components(values)
     return {
         "sand_fraction": found.mean(axis=(1, 2, 3)),
-        "connected_volume": np.array([largest_body(each) for each in found]),
+        "connected_volume": connected_volume(found) if connected is None else connected,
         "thickness": found[:, column[0], column[1]].sum(axis=1).astype(np.float64),
         "component_1": along[:, 0],
         "component_2": along[:, 1],
@@ -91,9 +93,10 @@ def scalars(values: Array, sand: Sand, components: Components, column: tuple[int
     }
 
 
-def largest_body(sand: NDArray[Any]) -> float:
-    """Share of a box's cells in its largest body of sand, connected through faces; 0 without sand."""
+def connected_volume(sand: NDArray[np.bool_]) -> Array:
+    """Share (n,) of the cells of each box (n, nx, ny, nz) in its largest body of sand, connected through faces; 0: no sand."""
     from scipy import ndimage
 
-    bodies, count = ndimage.label(sand)
-    return float(np.bincount(bodies.ravel())[1:].max() / sand.size) if count else 0.0
+    faces = ndimage.generate_binary_structure(3, 1)
+    sizes = (np.bincount(ndimage.label(each, faces)[0].ravel())[1:] for each in sand)
+    return np.asarray([size.max(initial=0) / sand[0].size for size in sizes], dtype=np.float64)
