@@ -1,4 +1,4 @@
-"""read() and write(): the adapter or format for a path, and nothing half-written."""
+"""Reading and writing: the adapter or format for a path, and nothing half-written."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError
+from gempy_gan.grid import Grid
 from gempy_gan.plugins import call, for_path
 
 
@@ -51,6 +52,22 @@ def write(ensemble: Ensemble, path: str | os.PathLike[str], **options: Any) -> l
     with staged(target) as path_there:
         written = call(entry, entry.load().write, ensemble, path_there, **options)
     return [target.parent / file.relative_to(path_there.parent) for file in written]
+
+
+def write_surfaces(grid: Grid, path: str | os.PathLike[str], depth: bool = False) -> list[Path]:
+    """Write top and base of a grid, or of the unit that its frame follows, as IRAP classic grids (ASCII); returns the files.
+
+    `unit.irap` stands for `unit--top.irap` and `unit--base.irap`, regular maps with nodes at the corners of the grid's columns.
+    Values are heights in metres, z up, or with `depth` depths, positive downwards. Nodes beside no active cell are undefined.
+
+    Raises FormatError when xtgeo is missing, the grid's columns are bent, or the disk refuses.
+    """
+    from gempy_gan.formats.surfaces import write_irap
+
+    target = Path(path)
+    with staged(target) as path_there:
+        written = write_irap(grid, path_there, depth)
+    return [target.parent / file.name for file in written]
 
 
 @contextmanager

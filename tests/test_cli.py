@@ -218,6 +218,8 @@ BOX = ["--extent", 0, 40, 0, 30, -10, 0, "--resolution", 4, 3, 2]
         (["export", "w.las", "x.nc"], "w.las holds well logs, .* Expected an ensemble"),
         (["export", "e.nc", "x.nc", "--realizations", "0,5"], "Realization 5 was asked for, and the ensemble holds 0 to 4"),
         (["export", "e.nc", "x.foo"], "No format is known for 'x.foo'"),
+        (["logs", "e.nc", "w.las", "-o", "logs", "--set", "xy=[9e5, 0]"], "Well .* meets no active cell"),
+        (["logs", "e.nc", "c.sgy", "-o", "logs", "--set", "domain=time"], "no option 'kb'"),
         (["--plugin", "no.py", "plugins"], "no.py is no plugin"),
     ],
 )
@@ -305,6 +307,28 @@ def test_export_writes_the_chosen_realizations_in_each_format(run, ensemble, tmp
     assert (code, stdout) == (0, "".join(f"{file}\n" for file in out))
     for file in out:
         assert (gg.read(file).values == ensemble.values[[3, 0, 1]]).all()
+
+
+def test_export_writes_the_surfaces_of_the_grid(run, ensemble, tmp_path):
+    code, stdout, _ = run("export", tmp_path / "e.nc", "--surfaces", tmp_path / "maps" / "unit.irap")
+    assert (code, stdout) == (0, "".join(f"{tmp_path / 'maps' / f'unit--{name}.irap'}\n" for name in ("top", "base")))
+
+
+def test_logs_writes_a_las_file_for_each_well(run, ensemble, tmp_path):
+    toy_las(tmp_path / "w.las", name="A-1", xy=(12.0, 21.0), kb=0.0)
+    options = ["-o", tmp_path / "logs", "--step", 1, "--realizations", "3"]
+    code, stdout, stderr = run("logs", tmp_path / "e.nc", tmp_path / "w.las", *options)
+    assert (code, stdout) == (0, f"{tmp_path / 'logs' / 'w.las'}\n"), stderr
+    log = gg.read(tmp_path / "logs" / "w.las", kb="header", xy="header")
+    cells = ensemble.grid.cells(log.xyz(log.md))
+    assert log.name == "A-1"
+    assert (log.curves["POROSITY_R3"].to_numpy() == ensemble.values[3, 1, *cells.T]).all()
+    deviated = "md,x,y,z\n0,12,21,0\n60,18,21,-55\n"
+    (tmp_path / "s.csv").write_text(deviated)
+    code, stdout, _ = run("logs", tmp_path / "e.nc", tmp_path / "w.las", *options, "--set", f"survey={tmp_path / 's.csv'}")
+    assert (code, stdout.split()) == (0, [str(tmp_path / "logs" / "w.las"), str(tmp_path / "logs" / "w.csv")])
+    log = gg.read(tmp_path / "logs" / "w.las", survey=tmp_path / "logs" / "w.csv")
+    assert log.xyz([30.0]) == pytest.approx(np.array([[15.0, 21.0, -27.5]]))
 
 
 def test_inspect_shows_wells_seismic_tables_and_ensembles(run, ensemble, tmp_path):

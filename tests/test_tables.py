@@ -96,6 +96,10 @@ def test_read_survey_of_angles_in_radians(write):
     assert survey["inclination"].tolist() == pytest.approx([0.0, math.degrees(0.5)])
 
 
+def test_read_survey_of_named_positions(write):
+    assert read_survey(write("md,x,y,z\n0,1,2,3\n10,1,2,-7\n", "s.csv"))["z"].tolist() == [3.0, -7.0]
+
+
 def test_read_survey_of_positions_turns_depth_into_elevation(write):
     path = write("100\t200  -30 0\n110\t200\t70\t101\n")
     survey = read_survey(path, {"x": 0, "y": 1, "tvdss": 2, "md": 3}, header=False)

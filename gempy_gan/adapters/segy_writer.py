@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from gempy_gan.adapters.segy_headers import BinaryHeader
 from gempy_gan.errors import FormatError
 from gempy_gan.seismic import SeismicCube
 
@@ -57,6 +60,52 @@ def write_segy(cube: SeismicCube, path: str | Path, sample_format: Literal[1, 5]
     finally:
         staged.unlink(missing_ok=True)
     return file
+
+
+def write_segy_like(cube: SeismicCube, path: str | Path, source: str | Path) -> Path:
+    """Write the traces of a cube into a copy of the file it was read from: every header stays as it is; returns the path.
+
+    Dead traces become zero. Textual header, trace headers and trace order are those of the source, so interpretation programs
+    load the result as they load the source.
+
+    Raises FormatError when the cube does not hold exactly the source's traces (`read_segy` may have left some out or stacked
+    them), the source changed since it was read, has samples other than IBM or IEEE single precision, or the disk refuses.
+    """
+    import segyio
+
+    file, origin = Path(path), Path(source)
+    header = BinaryHeader.of(origin)
+    _check_same(cube, origin, header)
+    staged = file.with_name(f".writing-{file.name}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(origin, staged)
+        with segyio.open(str(staged), "r+", ignore_geometry=True, endian=header.endian) as stream:
+            for i, trace in enumerate(cube.traces):
+                stream.trace[i] = np.nan_to_num(trace, nan=0.0).astype(np.float32)
+        staged.replace(file)
+    except (OSError, RuntimeError) as error:
+        raise FormatError(f"{file} was not written: {error}. Nothing was left half-written.") from error
+    finally:
+        staged.unlink(missing_ok=True)
+    return file
+
+
+def _check_same(cube: SeismicCube, origin: Path, header: BinaryHeader) -> None:
+    expected, found = (header.traces, header.samples), cube.traces.shape
+    if found != expected:
+        raise FormatError(
+            f"{origin.name} holds {expected[0]} traces of {expected[1]} samples, and the cube {found[0]} of {found[1]}. Expected "
+            "the same: some traces were left out or stacked when it was read. Write it with write_segy."
+        )
+    if header.format not in (1, 5):
+        raise FormatError(f"{origin.name} has samples of format {header.format}. Expected 1 (IBM) or 5 (IEEE): use write_segy.")
+    with origin.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if cube.source.get("sha256") != digest:
+        raise FormatError(f"The cube was not read from {origin.name} as it is now. Read it again, or write it with write_segy.")
+    if np.isnan(cube.traces[~cube.dead]).any():
+        raise FormatError("Live traces of the cube hold NaN, which SEG-Y readers take for numbers. Fill or blank those traces.")
 
 
 def _spec(cube: SeismicCube, sample_format: int) -> Any:

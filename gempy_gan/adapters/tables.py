@@ -142,12 +142,13 @@ def read_survey(
 ) -> pd.DataFrame:
     """A deviation survey, for `read_las(survey=)` and `WellLog.placed(survey=)`.
 
-    `columns` maps either `md`, `inclination` (from vertical) and `azimuth` (clockwise from the map's north), the default,
-    or `md`, `x`, `y` with `z` (elevation, upwards) or `tvdss` (depth below the vertical datum). Angles come out in
+    `columns` maps either `md`, `inclination` (from vertical) and `azimuth` (clockwise from the map's north), or `md`, `x`, `y`
+    with `z` (elevation, upwards) or `tvdss` (depth below the vertical datum). The default is the angles, or md, x, y, z where
+    the table has columns of these names and no angles (as `predictions.write_log` writes them). Angles come out in
     degrees, lengths in metres; `depth_unit` is that of md, z and tvdss. Raises FormatError when depths do not increase or
     angles cannot be in `angle_unit`.
     """
-    given = columns or {name: name for name in ("md", "inclination", "azimuth")}
+    given = columns or {name: name for name in _named_survey(read_table(path, **options))}
     if "tvdss" in given:
         wanted: tuple[str, ...] = ("md", "x", "y", "tvdss")
     else:
@@ -164,6 +165,12 @@ def read_survey(
             f"{Path(path).name}: the survey's measured depths do not increase. Sort the stations, drop repeated ones."
         )
     return frame
+
+
+def _named_survey(table: pd.DataFrame) -> tuple[str, ...]:
+    """The columns by which a table that names them describes a survey."""
+    positions = ("md", "x", "y", "z")
+    return positions if set(positions) <= set(table.columns) and "inclination" not in table else ("md", "inclination", "azimuth")
 
 
 def read_checkshot(

@@ -31,20 +31,33 @@ class Selection(click.ParamType[list[int]]):
 
 @click.command("export")
 @click.argument("ensemble")
-@click.argument("out", nargs=-1, required=True, metavar="OUT...")
+@click.argument("out", nargs=-1, metavar="[OUT]...")
 @click.option(
     "--realizations", type=Selection(), metavar="LIST", help="Which ones, counted from 0, such as 0,3,5-9. Default: all."
 )
+@click.option(
+    "--surfaces",
+    metavar="FILE",
+    help="Also write top and base of the grid, or of its unit, as IRAP maps: unit.irap stands for unit--top.irap, unit--base.irap.",
+)
 @with_settings
-def command(ensemble: str, out: tuple[str, ...], realizations: list[int] | None, settings: tuple[tuple[str, Any], ...]) -> None:
+def command(
+    ensemble: str,
+    out: tuple[str, ...],
+    realizations: list[int] | None,
+    surfaces: str | None,
+    settings: tuple[tuple[str, Any], ...],
+) -> None:
     """Write ENSEMBLE in other formats.
 
     The ending of each OUT decides: .roff, .grdecl, .vti, .nc, .zarr and others; 'gempy-gan plugins' lists them. --set goes to
     the writer.
     """
+    if not (out or surfaces):
+        raise click.UsageError("Nothing to write was named. Give OUT, such as ensemble.roff, or --surfaces FILE.")
     from gempy_gan.cli.bar import progress_bar
     from gempy_gan.cli.paths import check_free, read_ensemble
-    from gempy_gan.files import write
+    from gempy_gan.files import write, write_surfaces
     from gempy_gan.plugins import for_path
 
     for path in out:
@@ -55,3 +68,5 @@ def command(ensemble: str, out: tuple[str, ...], realizations: list[int] | None,
         for path in out:
             for file in write(chosen, path, **dict(settings)):
                 click.echo(str(file))
+    for file in write_surfaces(chosen.grid, surfaces) if surfaces else ():
+        click.echo(str(file))
