@@ -110,7 +110,8 @@ def _make_room(folder: Path, overwrite: bool) -> None:
 
 def _structural_model(path: Path) -> Grid:
     """A gently domed unit, "Reservoir", between two horizons; saved as a GemPy model. Returns the unit's grid."""
-    from gempy_gan.geomodel import from_gempy, gempy, save_gempy
+    from gempy_gan.gempy_model import gempy
+    from gempy_gan.geomodel import from_gempy, save_gempy
 
     gp = gempy()
 
@@ -128,7 +129,7 @@ def _structural_model(path: Path) -> Grid:
     with contextlib.redirect_stdout(io.StringIO()):  # GemPy prints
         model = gp.create_geomodel(project_name="demo", extent=list(EXTENT), resolution=[24, 24, 28], structural_frame=frame)
     save_gempy(model, path)
-    return from_gempy(model, "Reservoir", resolution=RESOLUTION, extent=EXTENT)
+    return from_gempy(model, "Reservoir", resolution=RESOLUTION, extent=EXTENT, frame="box")
 
 
 def _truth(grid: Grid, seed: int) -> NDArray[np.float64]:
@@ -215,6 +216,7 @@ model = "model.gempy"
 element = "Reservoir"
 extent = {list(EXTENT)}
 resolution = {list(RESOLUTION)}
+frame = "box"              # flat layers; "scalar" would follow the unit's
 
 [wells]                    # positions and datum stand in the LAS headers
 files = ["wells/*.las"]

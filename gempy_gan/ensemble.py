@@ -16,6 +16,7 @@ from gempy_gan.errors import FormatError, GempyGanError, GridError
 from gempy_gan.grid import Grid
 from gempy_gan.labels import Label
 from gempy_gan.properties import Property, as_property
+from gempy_gan.unit_frame import UnitFrame
 
 DIMS = ("realization", "x", "y", "z")
 CONVENTION = "gempy_gan ensemble 1"
@@ -29,6 +30,7 @@ ACTIVE = {
 }
 LOG_WEIGHT = {"long_name": "normalised log weight of the realization", "units": "1"}
 LABEL = "label_"  # what the variable of a label starts with
+FRAME = "frame_"  # and what that of an array of the grid's frame starts with
 
 
 class Ensemble:
@@ -50,7 +52,7 @@ class Ensemble:
             raise FormatError(f"The dataset does not follow the convention {CONVENTION!r}. Build one with Ensemble.from_values.")
         self.dataset = dataset
         active = dataset["active"].values.astype(bool) if "active" in dataset else None
-        self.grid = Grid.from_dict(json.loads(dataset.attrs["grid"]), active)
+        self.grid = Grid.from_dict(json.loads(dataset.attrs["grid"]), active, frame_arrays(dataset))
         self.properties = tuple(Property.from_dict(p) for p in json.loads(dataset.attrs["properties"]))
 
     @classmethod
@@ -81,6 +83,7 @@ class Ensemble:
         dataset = dataset.assign_coords(realization=("realization", np.arange(len(array)), dict(REALIZATION)))
         if grid.active is not None:
             dataset["active"] = (DIMS[1:], grid.active.astype(np.int8), dict(ACTIVE))
+        dataset = dataset.assign(frame_variables(grid))
         if log_weights is not None:
             dataset["log_weight"] = ("realization", np.asarray(log_weights, dtype=np.float64), dict(LOG_WEIGHT))
         for variable, (label, column) in columns.items():
@@ -191,11 +194,24 @@ def coordinates(grid: Grid) -> dict[str, Any]:
         for k, (axis, long_name) in enumerate(named)
     }
     coords["z"][2]["positive"] = "up"
+    if isinstance(grid.frame, UnitFrame):
+        coords["z"][2]["long_name"] = "height above the unit's base, where the unit has its mean thickness"
     column = np.indices((*grid.resolution[:2], 1)).reshape(3, -1).T
     xy = grid.xyz(column)[:, :2].reshape(*grid.resolution[:2], 2)
     coords["easting"] = (("x", "y"), xy[..., 0], {"units": "m", "standard_name": "projection_x_coordinate"})
     coords["northing"] = (("x", "y"), xy[..., 1], {"units": "m", "standard_name": "projection_y_coordinate"})
     return coords
+
+
+def frame_variables(grid: Grid) -> dict[str, tuple[tuple[str, ...], NDArray[np.float32]]]:
+    """The variables of a dataset that hold the arrays of the grid's frame."""
+    return {f"{FRAME}{name}": variable for name, variable in grid.frame.arrays().items()}
+
+
+def frame_arrays(dataset: Mapping[Any, Any]) -> dict[str, NDArray[np.float32]] | None:
+    """The arrays of the frame by name, from the variables that `frame_variables` made; None where there are none."""
+    found = {str(name)[len(FRAME) :]: np.asarray(dataset[name]) for name in dataset if str(name).startswith(FRAME)}
+    return found or None
 
 
 def attributes(prop: Property) -> dict[str, Any]:
@@ -275,10 +291,11 @@ def storable(values: ArrayLike, prop: Property) -> NDArray[Any]:
 def _check_names(names: Sequence[str], taken: Iterable[str] = ()) -> None:
     """Raise GempyGanError for no property, a property given twice, or one named like another variable of the dataset."""
     reserved = RESERVED.union(taken)
-    wrong = [name for name in names if name in reserved or names.count(name) > 1]
+    wrong = [name for name in names if name in reserved or name.startswith(FRAME) or names.count(name) > 1]
     if wrong or not names:
         raise GempyGanError(
-            f"The properties are named {list(names)}. Expected at least one, each once, none of {', '.join(sorted(reserved))}."
+            f"The properties are named {list(names)}. Expected at least one, each once, none of {', '.join(sorted(reserved))}, "
+            f"none that starts with {FRAME!r}."
         )
 
 

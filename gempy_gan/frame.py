@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Extent = tuple[float, float, float, float, float, float]
+Arrays = dict[str, tuple[tuple[str, ...], NDArray[np.float32]]]
 
 
 def rotate(xy: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
@@ -23,7 +24,8 @@ class Frame:
     """The frame of a plain box: u, v and t run from 0 to 1 along the box's own axes, t upwards.
 
     `extent` is (x0, x1, y0, y1, z0, z1) in metres *before* rotation; the box is then turned by `rotation` degrees
-    anticlockwise about its lower-left corner (x0, y0). Frames that follow a folded or faulted unit share this interface.
+    anticlockwise about its lower-left corner (x0, y0). Frames that follow a folded or faulted unit share this interface, see
+    `unit_frame`.
     """
 
     extent: Extent
@@ -44,17 +46,15 @@ class Frame:
         return local + self._low()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values from which `frame_from_dict` builds the frame again."""
+        """Plain JSON values from which, with `arrays`, `frame_from_dict` builds the frame again."""
         return {"kind": "box", "extent": list(self.extent), "rotation": self.rotation}
+
+    def arrays(self) -> Arrays:
+        """The frame's arrays by name, each with the names of its dimensions: a plain box has none."""
+        return {}
 
     def _low(self) -> NDArray[np.float64]:
         return np.array(self.extent[0::2], dtype=np.float64)
 
     def _size(self) -> NDArray[np.float64]:
         return np.array(self.extent[1::2], dtype=np.float64) - self._low()
-
-
-def frame_from_dict(state: dict[str, Any]) -> Frame:
-    """Build a frame from what its `to_dict` returned."""
-    x0, x1, y0, y1, z0, z1 = (float(value) for value in state["extent"])
-    return Frame((x0, x1, y0, y1, z0, z1), float(state["rotation"]))

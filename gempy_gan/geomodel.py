@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gempy_gan.errors import FormatError, GempyGanError, GridError
 from gempy_gan.frame import Extent
+from gempy_gan.frame_fit import fit_frame
+from gempy_gan.gempy_model import as_extent, cells_of, evaluate, gempy, local_extent, map_extent, regular_grid, rotation
 from gempy_gan.grid import OUTSIDE, Grid
+from gempy_gan.unit_field import Mode, UnitField, nodes_of
+from gempy_gan.unit_frame import UnitFrame
 
 if TYPE_CHECKING:
     from gempy_gan.ensemble import Ensemble
 
 SEARCH = 24  # cells per axis with which the unit's box is looked for, at least
-EDGE_TOLERANCE = 1e-6  # of the model's size, by which an extent may leave it
+SAME = 1e-4  # of a unit's thickness, within which a cell's centre is found again
 
 
 def from_gempy(
@@ -30,8 +33,10 @@ def from_gempy(
     element: str,
     resolution: tuple[int, int, int] | None = None,
     extent: Extent | None = None,
+    frame: Mode | Literal["box"] | None = None,
+    thickness: float | None = None,
 ) -> Grid:
-    """The grid of one unit of a GemPy model: its cells, the model's rotation, and as `active` the cells inside the unit.
+    """The grid of one unit of a GemPy model: cells that follow its layers, and as `active` those inside the unit.
 
     Parameters
     ----------
@@ -40,31 +45,104 @@ def from_gempy(
     element:
         Name of the structural element whose *base* bounds the unit, as in `geo_model.structural_frame`.
     resolution:
-        Cells (nx, ny, nz). None takes the cells of the model's own regular grid (`extent` must then be None too).
+        Cells (nx, ny, nz). None takes the cells of the model's own regular grid, a plain box (`extent` must then be None too).
     extent:
         (x0, x1, y0, y1, z0, z1) in metres, before the model's rotation about the corner (x0, y0), as in `Grid.extent`.
         None takes the unit's bounding box in the model's axes, found to within a 24th of its own size.
+    frame:
+        How cells lie in the unit, in columns that are vertical:
 
-    A cell belongs to the unit when its centre does. Cells above the model's topography are not active.
+        - "scalar" (default with a resolution): layers follow GemPy's scalar field S, t = (S - S_base) / (S_top - S_base). Where
+          the unit was eroded they go on above the cut, as they were deposited, and are not active there.
+        - "column": layers in proportion between the unit's base and top in each column.
+        - "distance": layers at equal distances above the unit's base, or below its top where it has no base (the oldest unit),
+          over a `thickness` in metres.
+        - "box": the plain box of the extent, with flat layers (default without a resolution).
+    thickness:
+        Of a unit without top or base, metres: for the frame "distance" only.
 
-    Raises GempyGanError when the element is unknown, a fault, or GemPy cannot compute the model; GridError when the unit
-    has no cell, the extent leaves the model, or the model's grid is tilted.
+    A cell belongs to the unit when its centre does. Cells above the model's topography are not active, nor are those that a fault
+    cut out of their column. Where S turns around inside the unit its column is proportional instead, and all of them where this
+    happens in more than a tenth, with a GempyGanWarning. `grid.frame.quality` says how far to trust the frame: `monotone_share`,
+    the share of columns in which S grows all the way up; `replaced_columns` and `pinched_columns` (thinner than a hundredth of
+    the mean), their numbers; `thickness` [5 %, mean, 95 %] of the columns in metres; `layer_thickness_spread`, standard deviation
+    over mean of the heights of layers within columns; `field_error`, how far in t the field is off between its nodes;
+    `never_sampled`, the share of cells that no place in the model belongs to; `reappearing`, the share of the unit that lies
+    outside the frame, because a column passes through the unit more than once. Fault blocks are told by `grid.frame.blocks(xyz)`.
+
+    Raises GempyGanError when the element is unknown, a fault, without the surfaces that its frame needs, or offset by a finite
+    fault, or GemPy cannot compute the model; GridError when the unit has no cell, the extent leaves the model, or its grid is
+    tilted.
     """
-    local = _local_extent(geo_model, extent)
+    mode = frame or ("box" if resolution is None else "scalar")
+    if mode not in ("scalar", "column", "distance", "box"):
+        raise GempyGanError(f"The frame is {frame!r}. Allowed: 'scalar', 'column', 'distance', 'box'.")
+    local = local_extent(geo_model, extent)
     if resolution is None:
-        if extent is not None:
-            raise GridError("An extent was given without a resolution. Give both, or neither for the model's own grid.")
-        resolution = _cells_of(_regular_grid(geo_model))
+        if extent is not None or mode != "box":
+            raise GridError(
+                "An extent or a frame was given without a resolution. Give one, or none of them for the model's own grid, a box."
+            )
+        resolution = cells_of(regular_grid(geo_model))
     elif extent is None:
         local = _unit_box(geo_model, element, local)
-    grid = Grid(_map_extent(geo_model, local), resolution, _rotation(geo_model))
-    active = _inside(geo_model, element, local, grid.resolution)
+    if mode != "box":
+        return _framed(geo_model, element, local, Grid(local, resolution).resolution, mode, thickness, extent is None)
+    grid = Grid(map_extent(geo_model, local), resolution, rotation(geo_model))
+    return _with_active(grid, _inside(geo_model, element, local, grid.resolution), element)
+
+
+def _with_active(grid: Grid, active: NDArray[np.bool_], element: str) -> Grid:
     if not active.any():
         raise GridError(
             f"No cell centre of {grid.resolution} cells over {grid.extent} lies in the unit {element!r}. "
             "Expected at least one: choose more cells, or another extent."
         )
     return grid.with_active(active)
+
+
+def _framed(
+    geo_model: Any, element: str, local: Extent, cells: tuple[int, int, int], mode: Mode, thickness: float | None, whole: bool
+) -> Grid:
+    """The grid in the unit's frame over a horizontal box; `whole` looks for the unit at all heights of the model."""
+    heights = np.asarray(regular_grid(geo_model).extent, dtype=np.float64)[4:] if whole else np.asarray(local[4:])
+
+    def asked(points: NDArray[np.float64]) -> Any:
+        return evaluate(geo_model, element, points)
+
+    fitted, field = fit_frame(asked, as_extent(np.array([*local[:4], *heights])), cells, mode, thickness, element)
+    here = Grid(fitted.extent, cells, frame=fitted)
+    centres = here.centres().reshape(-1, 3)
+    sampled = np.abs(fitted.to_box(centres)[:, 2] - np.tile((np.arange(cells[2]) + 0.5) / cells[2], cells[0] * cells[1])) < SAME
+    active = sampled & _in_unit(asked, centres, fitted, field) & _under_topography(geo_model, centres)
+    where, turned = map_extent(geo_model, fitted.extent), rotation(geo_model)
+    quality = {"never_sampled": 1 - float(sampled.mean()), "reappearing": _reappearing(fitted, field)}
+    frame = replace(fitted, extent=where, rotation=turned, quality={**fitted.quality, **quality})
+    return _with_active(Grid(where, cells, turned, frame=frame), active.reshape(cells), element)
+
+
+def _in_unit(asked: Any, points: NDArray[np.float64], frame: UnitFrame, field: UnitField) -> NDArray[np.bool_]:
+    """Which points (N, 3) of the frame lie in the unit: GemPy is asked where the nodes around do not agree on the group."""
+    low, high = np.array(field.box[0::2]), np.array(field.box[1::2])
+    share = (points - low) / (high - low) * (np.array(field.group.shape) - 1)
+    corner = np.clip(np.floor(share).astype(np.int64), 0, np.array(field.group.shape) - 2)
+    votes = np.zeros(len(points), dtype=np.int64)
+    for dx, dy, dz in np.ndindex(2, 2, 2):
+        votes += field.group[corner[:, 0] + dx, corner[:, 1] + dy, corner[:, 2] + dz]
+    trusted = frame.mode == "scalar" and not frame.quality["replaced_columns"]
+    known = ((share >= 0) & (share <= np.array(field.group.shape) - 1)).all(axis=1) & (votes == 8) & trusted
+    inside = known.copy()  # in the group, and between the unit's base and top
+    if not known.all():
+        inside[~known] = asked(points[~known]).unit
+    return np.asarray(inside)
+
+
+def _reappearing(frame: UnitFrame, field: UnitField) -> float:
+    """The share of the unit's nodes that the frame leaves outside."""
+    mx, my, mz = field.unit.shape
+    t = frame.to_box(nodes_of(field.box, (mx, my, mz))[field.unit.ravel()])[:, 2]
+    slack = 0.01
+    return float(((t < -slack) | (t > 1 + slack)).mean()) if len(t) else 0.0
 
 
 def to_gempy(ensemble: Ensemble, geo_model: Any, realization: int = 0, property: str | None = None) -> NDArray[np.float64]:
@@ -81,7 +159,7 @@ def to_gempy(ensemble: Ensemble, geo_model: Any, realization: int = 0, property:
     name = ensemble.properties[0].name if property is None else ensemble.property(property).name
     if not -len(ensemble) <= realization < len(ensemble):
         raise GempyGanError(f"Realization {realization} was asked for, and the ensemble holds {len(ensemble)}. Count from 0.")
-    target = _regular_grid(geo_model)
+    target = regular_grid(geo_model)
     cells = ensemble.grid.cells(target.values)
     inside = cells[:, 0] != OUTSIDE
     inside[inside] = ensemble.grid.active_cells[tuple(cells[inside].T)]
@@ -93,67 +171,12 @@ def to_gempy(ensemble: Ensemble, geo_model: Any, realization: int = 0, property:
     values = ensemble.dataset[name].isel(realization=realization).values
     block = np.full(len(cells), np.nan)
     block[inside] = values[tuple(cells[inside].T)]
-    return block.reshape(_cells_of(target))
-
-
-def _regular_grid(geo_model: Any) -> Any:
-    """The model's dense grid, or its octree grid, also while GemPy has them switched off."""
-    grid = geo_model.grid.dense_grid or geo_model.grid.octree_grid
-    if grid is None:
-        raise GridError("The GemPy model has no regular grid. Give gempy.create_geomodel an extent and a resolution.")
-    return grid
-
-
-def _cells_of(regular_grid: Any) -> tuple[int, int, int]:
-    nx, ny, nz = (int(n) for n in regular_grid.resolution)
-    return nx, ny, nz
-
-
-def _rotation(geo_model: Any) -> float:
-    """Degrees anticlockwise of the model's grid. GemPy keeps the inverse: from the map to the grid's own axes."""
-    transform = geo_model.grid.transform
-    tilt, scale, shift = transform.rotation[:2], transform.scale, transform.position
-    if not (np.allclose(tilt, 0) and np.allclose(scale, 1) and np.allclose(shift, 0)):
-        raise GridError(
-            f"The GemPy model's grid is rotated by {transform.rotation.tolist()} degrees about x, y, z, scaled by "
-            f"{scale.tolist()} and shifted by {shift.tolist()}. Expected a rotation about z only."
-        )
-    return 0.0 - float(transform.rotation[2])  # 0.0 - 0.0 is 0.0, where -0.0 would be printed
-
-
-def _local_extent(geo_model: Any, extent: Extent | None) -> Extent:
-    """An extent as in `Grid.extent` in the model's own axes, in which GemPy computes; None means the whole model."""
-    _rotation(geo_model)
-    whole = np.asarray(_regular_grid(geo_model).extent, dtype=np.float64)
-    if extent is None:
-        return _as_extent(whole)
-    box = np.asarray(Grid(extent, (1, 1, 1)).extent)  # checks it
-    corner = geo_model.grid.transform.apply_with_cached_pivot(box[None, 0::2])[0]
-    local = np.stack([corner, corner + box[1::2] - box[0::2]])
-    slack = EDGE_TOLERANCE * (whole[1::2] - whole[0::2])
-    if (local[0] < whole[0::2] - slack).any() or (local[1] > whole[1::2] + slack).any():
-        raise GridError(
-            f"The extent {tuple(extent)} leaves the model, which covers {_map_extent(geo_model, _as_extent(whole))}. "
-            "Expected a part of the model: GemPy knows nothing outside it."
-        )
-    return _as_extent(local.T.ravel())
-
-
-def _map_extent(geo_model: Any, local: Extent) -> Extent:
-    """An extent in the model's own axes as in `Grid.extent`: the corner where it lies on the map, the sizes unchanged."""
-    box = np.asarray(local)
-    corner = geo_model.grid.transform.apply_inverse_with_cached_pivot(box[None, 0::2])[0]
-    return _as_extent(np.stack([corner, corner + box[1::2] - box[0::2]], axis=1).ravel())
-
-
-def _as_extent(values: NDArray[np.float64]) -> Extent:
-    x0, x1, y0, y1, z0, z1 = (float(value) for value in values)
-    return x0, x1, y0, y1, z0, z1
+    return block.reshape(cells_of(target))
 
 
 def _unit_box(geo_model: Any, element: str, whole: Extent) -> Extent:
     """The unit's bounding box within the model, in the model's axes: found on coarse cells, then once more around them."""
-    cells = SEARCH, SEARCH, max(SEARCH, _cells_of(_regular_grid(geo_model))[2])  # a thin unit must not slip through
+    cells = SEARCH, SEARCH, max(SEARCH, cells_of(regular_grid(geo_model))[2])  # a thin unit must not slip through
     around = _box_of(_inside(geo_model, element, whole, cells), whole, pad=1)
     if around is None:
         raise GridError(
@@ -173,92 +196,28 @@ def _box_of(inside: NDArray[np.bool_], extent: Extent, pad: int) -> Extent | Non
         hit = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != k)))
         faces = np.linspace(extent[2 * k], extent[2 * k + 1], inside.shape[k] + 1)
         bounds += [faces[max(hit[0] - pad, 0)], faces[min(hit[-1] + pad, inside.shape[k] - 1) + 1]]
-    return _as_extent(np.array(bounds))
+    return as_extent(np.array(bounds))
 
 
 def _inside(geo_model: Any, element: str, local: Extent, resolution: tuple[int, int, int]) -> NDArray[np.bool_]:
     """Which cells of a box in the model's axes belong to the unit, (nx, ny, nz)."""
-    names, ids = _lithology(geo_model, element, local, resolution)
-    inside: NDArray[np.bool_] = ids == names.index(element) + 1
-    return inside & _below_topography(geo_model, local, inside.shape)
+    centres = Grid(local, resolution).centres().reshape(-1, 3)
+    inside = evaluate(geo_model, element, centres).unit & _under_topography(geo_model, centres)
+    return np.asarray(inside.reshape(resolution))
 
 
-def _lithology(
-    geo_model: Any, element: str, local: Extent, resolution: tuple[int, int, int]
-) -> tuple[list[str], NDArray[np.int64]]:
-    """Names of the elements, and for each cell of a box 1 + the position of its element in them.
-
-    Computed on a copy: computing a model replaces its solution and reorders its elements. A dense grid is used because
-    octree ids are those of coarse blocks, and `dense_ids` because `lith_block` is int8, which 127 units exhaust.
-    """
-    gp = gempy()
-    grid = gp.data.Grid()
-    grid.dense_grid = gp.data.grid.RegularGrid(np.asarray(local), np.asarray(resolution), geo_model.grid.transform)
-    spared = {id(geo_model.grid): grid, id(geo_model.solutions): None, id(geo_model.taped_interpolation_input): None}
-    model = copy.deepcopy(geo_model, spared)
-    model.geophysics_input = None
-    evaluation = model.interpolation_options.evaluation_options
-    evaluation.mesh_extraction, evaluation.number_octree_levels = False, 1
-    _check_element(model, element)
-    solutions = _compute(model)
-    return [e.name for e in model.structural_frame.structural_elements], np.asarray(solutions.raw_arrays.dense_ids, np.int64)
-
-
-def _check_element(model: Any, element: str) -> None:
-    groups = model.structural_frame.structural_groups
-    faults = [e.name for group in groups if group.is_fault for e in group.elements]
-    units = [e.name for e in model.structural_frame.structural_elements if e.name not in faults]
-    if element in faults:
-        raise GempyGanError(f"{element!r} is a fault of the model, which fills no volume. Its units are: {', '.join(units)}.")
-    if element not in units:
-        raise GempyGanError(f"The model has no element {element!r}. Its units are: {', '.join(units)}.")
-
-
-def _compute(model: Any) -> Any:
-    gp = gempy()
-    with _numpy_engine(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)  # lith_block's, which is not used
-        try:
-            return gp.compute_model(model)
-        except Exception as error:  # the engine raises whatever its linear algebra does
-            raise GempyGanError(
-                f"GemPy cannot compute the model: {error}. Expected one that gempy.compute_model accepts: "
-                "every unit needs surface points, every group an orientation."
-            ) from error
-
-
-@contextlib.contextmanager
-def _numpy_engine() -> Iterator[None]:
-    """GemPy's engine is one global setting; whatever it was before is set again afterwards."""
-    from gempy_engine.core.backend_tensor import BackendTensor
-
-    before = BackendTensor.engine_backend, BackendTensor.use_gpu, BackendTensor.dtype, BackendTensor.COMPUTE_GRADS
-    try:
-        yield
-    finally:
-        if (BackendTensor.engine_backend, BackendTensor.dtype) != (before[0], before[2]):
-            import torch
-
-            gradients = torch.is_grad_enabled()
-            with contextlib.redirect_stdout(io.StringIO()):
-                BackendTensor.change_backend_gempy(*before)
-            torch.set_grad_enabled(gradients)  # GemPy's torch engine switches them off for the whole process
-
-
-def _below_topography(geo_model: Any, local: Extent, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which cell centres of a box in the model's axes lie below the topography; all of them where the model has none."""
+def _under_topography(geo_model: Any, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points (N, 3) in the model's axes lie below the topography; all of them where the model has none."""
     topography = geo_model.grid.topography
     if topography is None or geo_model.grid.GridTypes.TOPOGRAPHY not in geo_model.grid.active_grids:
-        return np.ones(shape, dtype=np.bool_)
+        return np.ones(len(points), dtype=np.bool_)
     from scipy.interpolate import griddata
 
-    box = Grid(local, (shape[0], shape[1], shape[2]))
-    x, y = np.meshgrid(box.axis(0), box.axis(1), indexing="ij")
     known = np.asarray(topography.values, dtype=np.float64)
-    height = griddata(known[:, :2], known[:, 2], (x, y), method="linear")
-    nearest = griddata(known[:, :2], known[:, 2], (x, y), method="nearest")
-    height = np.where(np.isfinite(height), height, nearest)
-    return np.asarray(box.axis(2) < height[..., None])
+    xy, back = np.unique(points[:, :2], axis=0, return_inverse=True)
+    height = griddata(known[:, :2], known[:, 2], xy, method="linear")
+    nearest = griddata(known[:, :2], known[:, 2], xy, method="nearest")
+    return np.asarray(points[:, 2] < np.where(np.isfinite(height), height, nearest)[back.ravel()])
 
 
 def load_gempy(path: str | os.PathLike[str]) -> Any:
@@ -283,11 +242,3 @@ def save_gempy(geo_model: Any, path: str | os.PathLike[str]) -> Path:
         warnings.simplefilter("ignore")
         gempy().save_model(geo_model, str(path), validate_serialization=False)
     return Path(path)
-
-
-def gempy() -> Any:
-    """The package gempy, imported when first needed (it takes seconds), without its greeting and its dependencies' warnings."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import gempy as package
-    return package

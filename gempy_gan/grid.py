@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gempy_gan.errors import GridError
-from gempy_gan.frame import Extent, Frame, frame_from_dict
+from gempy_gan.frame import Extent, Frame
+from gempy_gan.unit_frame import UnitFrame, frame_from_dict, pack
 
 OUTSIDE = -1
 
@@ -29,7 +31,8 @@ class Grid:
     active:
         Boolean (nx, ny, nz): the cells that belong to the unit. None means all of them.
     frame:
-        How model space maps to the box in which priors live. None means the plain box of the extent.
+        How model space maps to the box in which priors live. None means the plain box of the extent. With the frame of a unit
+        (`from_gempy`) the cells are as high as the unit's layers are where they lie, and `extent` is the box around it.
 
     Raises GridError when the extent is empty or reversed, the resolution is not positive, or `active` has another shape.
 
@@ -75,9 +78,9 @@ class Grid:
 
     @property
     def cell_size(self) -> tuple[float, float, float]:
-        """Edge lengths (dx, dy, dz) of one cell in metres."""
+        """Edge lengths (dx, dy, dz) of one cell in metres; with the frame of a unit dz is the mean height of a layer."""
         dx, dy, dz = ((self.extent[2 * k + 1] - self.extent[2 * k]) / self.resolution[k] for k in range(3))
-        return dx, dy, dz
+        return dx, dy, self.frame.thickness / self.resolution[2] if isinstance(self.frame, UnitFrame) else dz
 
     @property
     def size(self) -> int:
@@ -90,8 +93,13 @@ class Grid:
         return np.ones(self.resolution, dtype=np.bool_) if self.active is None else self.active
 
     def axis(self, k: int) -> NDArray[np.float64]:
-        """Cell-centre coordinates along axis k (0 = x, 1 = y, 2 = z) before rotation, metres."""
+        """Cell-centre coordinates along axis k (0 = x, 1 = y, 2 = z) before rotation, metres.
+
+        With the frame of a unit, z is the height above the unit's base where it has its mean thickness (`centres` has heights).
+        """
         low, step = self.extent[2 * k], self.cell_size[k]
+        if k == 2 and isinstance(self.frame, UnitFrame):
+            low = 0.0
         return np.asarray(low + (np.arange(self.resolution[k]) + 0.5) * step)
 
     def centres(self) -> NDArray[np.float64]:
@@ -129,19 +137,22 @@ class Grid:
         """The same grid with other active cells."""
         return replace(self, active=None if active is None else np.asarray(active, dtype=np.bool_))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values without the active cells, which are an array of their own."""
+    def to_dict(self, packed: bool = False) -> dict[str, Any]:
+        """Plain JSON values, without active cells, and without the frame's arrays (`frame.arrays()`) unless they are `packed`."""
+        arrays = {name: pack(array) for name, (_, array) in self.frame.arrays().items()} if packed else {}
         return {
             "extent": list(self.extent),
             "resolution": list(self.resolution),
             "rotation": self.rotation,
-            "frame": self.frame.to_dict(),
+            "frame": self.frame.to_dict() | ({"arrays": arrays} if arrays else {}),
         }
 
     @classmethod
-    def from_dict(cls, state: dict[str, Any], active: ArrayLike | None = None) -> Grid:
-        """Build a grid from what `to_dict` returned, and its active cells."""
-        frame = frame_from_dict(state["frame"]) if "frame" in state else None
+    def from_dict(
+        cls, state: Mapping[str, Any], active: ArrayLike | None = None, arrays: Mapping[str, ArrayLike] | None = None
+    ) -> Grid:
+        """Build a grid from what `to_dict` returned, its active cells, and the arrays of its frame by name unless packed."""
+        frame = frame_from_dict(state["frame"], arrays) if "frame" in state else None
         mask = None if active is None else np.asarray(active, dtype=np.bool_)
         return cls(tuple(state["extent"]), tuple(state["resolution"]), state.get("rotation", 0.0), mask, frame)  # type: ignore[arg-type]
 

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from gempy_gan.constraints import Constraints, HardData, SoftData, Term
+from gempy_gan.ensemble import frame_arrays, frame_variables
 from gempy_gan.errors import FormatError, GempyGanError
 from gempy_gan.files import staged
 from gempy_gan.grid import Grid
@@ -28,6 +29,7 @@ def write_constraints(constraints: Constraints, path: str | os.PathLike[str]) ->
     root = xr.Dataset(attrs={"gempy_gan_convention": CONVENTION, "grid": json.dumps(constraints.grid.to_dict())})
     if constraints.grid.active is not None:
         root["active"] = (("x", "y", "z"), constraints.grid.active.astype(np.int8))
+    root = root.assign(frame_variables(constraints.grid))
     groups = {"/": root}
     groups |= {f"/hard_{k}": _hard_dataset(term) for k, term in enumerate(constraints.hard)}
     groups |= {f"/soft_{k}": _soft_dataset(term) for k, term in enumerate(constraints.soft)}
@@ -66,7 +68,7 @@ def read_constraints(path: str | os.PathLike[str]) -> Constraints:
     if tree.attrs.get("gempy_gan_convention") != CONVENTION:
         raise FormatError(f"{file} holds no constraints ({CONVENTION!r}). Make them with: gempy-gan constrain STUDY.toml")
     active = np.asarray(tree["active"]).astype(bool) if "active" in tree else None
-    grid = Grid.from_dict(json.loads(tree.attrs["grid"]), active)
+    grid = Grid.from_dict(json.loads(tree.attrs["grid"]), active, frame_arrays(tree.to_dataset()))
     terms: list[Term] = [_hard(tree[name].to_dataset()) for name in _groups(tree, "hard_")]
     terms += [_soft(tree[name].to_dataset(), grid) for name in _groups(tree, "soft_")]
     return Constraints(grid, *terms)

@@ -21,13 +21,16 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class GridSection:
-    """`[grid]`: a box (`extent`, `resolution`, `rotation`), or the unit `element` of a saved GemPy `model`."""
+    """`[grid]`: a box (`extent`, `resolution`, `rotation`), or the unit `element` of a saved GemPy `model`, in a `frame`
+    (with a `thickness` for "distance"; see `from_gempy`)."""
 
     resolution: Sequence[int] | None = None
     extent: Sequence[float] | None = None
     rotation: float = 0.0
     model: str | None = None
     element: str | None = None
+    frame: str | None = None
+    thickness: float | None = None
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,15 @@ def grid_of(study: Study) -> Grid:
 
         if section.element is None:
             raise GempyGanError('The study\'s [grid] names a model and no element. Say which unit: element = "Reservoir".')
-        options = {key: tuple(value) for key in ("resolution", "extent") if (value := getattr(section, key)) is not None}
+        options: dict[str, Any] = {
+            key: tuple(value) for key in ("resolution", "extent") if (value := getattr(section, key)) is not None
+        }
+        options |= {"frame": section.frame, "thickness": section.thickness}
         return from_gempy(load_gempy(study.path(section.model)), section.element, **options)
+    if section.frame is not None or section.thickness is not None:
+        raise GempyGanError(
+            "The study's [grid] has a frame or thickness, and no model: frames are those of a GemPy model's units."
+        )
     if section.extent is None or section.resolution is None:
         raise GempyGanError("The study's [grid] is incomplete. Expected extent and resolution, or model and element.")
     return Grid(tuple(section.extent), tuple(section.resolution), section.rotation)  # type: ignore[arg-type]  # Grid checks

@@ -47,7 +47,7 @@ def test_own_grid_repeats_the_models_block(folded):
 
 
 def test_unit_box_fits_the_fold(folded):
-    grid = from_gempy(folded, "Reservoir", resolution=(24, 8, 20))
+    grid = from_gempy(folded, "Reservoir", resolution=(24, 8, 20), frame="box")
     z0, z1 = grid.extent[4:]
     assert grid.extent[:4] == models.EXTENT[:4]
     assert z0 == pytest.approx(models.RESERVOIR_BASE - models.AMPLITUDE, abs=20)
@@ -57,7 +57,7 @@ def test_unit_box_fits_the_fold(folded):
 
 def test_basement_and_cover_are_units_too(folded):
     for number, unit in ((1, "Cover"), (3, "basement")):
-        grid = from_gempy(folded, unit, resolution=(10, 4, 40), extent=models.EXTENT)
+        grid = from_gempy(folded, unit, resolution=(10, 4, 40), extent=models.EXTENT, frame="box")
         check_cells(grid, models.unit_of_fold, number)
 
 
@@ -91,13 +91,13 @@ def test_rotated_grid_lies_where_gempy_puts_it(rotated):
 
 
 def test_rotated_unit_box_is_turned_about_its_own_corner(rotated):
-    grid = from_gempy(rotated, "Reservoir", resolution=(20, 12, 30))
+    grid = from_gempy(rotated, "Reservoir", resolution=(20, 12, 30), frame="box")
     check_cells(grid, models.unit_of_fold, 2)
     x0, x1, y0, y1, z0, z1 = grid.extent
     part = np.array([[0.25, 0.5], [0.5, 1.0]]) * [[x1 - x0], [y1 - y0]]
     corner = grid.frame.to_model([[0.25, 0.5, 0.0]])[0]
     extent = (corner[0], corner[0] + np.ptp(part[0]), corner[1], corner[1] + np.ptp(part[1]), z0, z1)
-    cut = from_gempy(rotated, "Reservoir", resolution=(5, 6, 30), extent=extent)
+    cut = from_gempy(rotated, "Reservoir", resolution=(5, 6, 30), extent=extent, frame="box")
     check_cells(cut, models.unit_of_fold, 2)
     np.testing.assert_array_equal(cut.active_cells, grid.active_cells[5:10, 6:])
     np.testing.assert_allclose(cut.centres(), grid.centres()[5:10, 6:], atol=1e-6)
@@ -107,7 +107,7 @@ def test_model_is_left_as_it_was(folded):
     ids = folded.solutions.raw_arrays.dense_ids.copy()
     solutions, grids, points = folded.solutions, folded.grid.active_grids, folded.grid.values.copy()
     options = copy.deepcopy(folded.interpolation_options.evaluation_options)
-    from_gempy(folded, "Reservoir", resolution=(4, 4, 4), extent=models.EXTENT)
+    from_gempy(folded, "Reservoir", resolution=(4, 4, 4), extent=models.EXTENT, frame="box")
     assert folded.solutions is solutions
     assert folded.grid.active_grids == grids
     assert folded.interpolation_options.evaluation_options == options
@@ -136,7 +136,7 @@ def test_torch_engine_is_set_back_as_it_was(folded, torch_engine):
     from gempy_engine.config import AvailableBackends
 
     torch.set_grad_enabled(True)
-    grid = from_gempy(folded, "Reservoir", resolution=(10, 4, 20), extent=models.EXTENT)
+    grid = from_gempy(folded, "Reservoir", resolution=(10, 4, 20), extent=models.EXTENT, frame="box")
     check_cells(grid, models.unit_of_fold, 2)
     assert torch_engine.engine_backend == AvailableBackends.PYTORCH
     assert torch_engine.dtype == "float32"
@@ -178,7 +178,7 @@ def test_cells_above_the_topography_are_not_active():
     x, y = np.meshgrid([0.0, 1000.0, 2000.0], [0.0, 800.0, 1600.0], indexing="ij")
     hill = np.column_stack([x.ravel(), y.ravel(), -250 + 0.1 * x.ravel()])
     models.quietly(gp.set_topography_from_arrays, model.grid, hill)
-    grid = from_gempy(model, "Cover", resolution=(10, 4, 25), extent=models.EXTENT)
+    grid = from_gempy(model, "Cover", resolution=(10, 4, 25), extent=models.EXTENT, frame="box")
     centres = grid.centres()
     surface = np.interp(centres[..., 0], model.grid.topography.values_2d[:, 0, 0], model.grid.topography.values_2d[:, 0, 2])
     assert not grid.active_cells[centres[..., 2] > surface].any()
@@ -246,7 +246,7 @@ def test_array_has_the_models_cells_and_nothing_outside_the_unit(folded):
 
 def test_rotated_array_takes_the_nearest_cell(rotated):
     extent = (500, 1500, 100, 700, -640, -260)
-    grid = from_gempy(rotated, "Reservoir", resolution=(25, 15, 20), extent=extent)
+    grid = from_gempy(rotated, "Reservoir", resolution=(25, 15, 20), extent=extent, frame="box")
     block = to_gempy(ramp(grid), rotated)
     inside = ~np.isnan(block)
     assert inside.sum() > 0.8 * (rotated.solutions.raw_arrays.dense_ids == 2).sum()

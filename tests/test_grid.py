@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gempy_gan.errors import GridError
-from gempy_gan.frame import Frame, frame_from_dict
+from gempy_gan.frame import Frame
 from gempy_gan.grid import Grid
+from gempy_gan.unit_frame import frame_from_dict
 
 sizes = st.tuples(*[st.integers(1, 6)] * 3)
 corners = st.tuples(*[st.floats(-1e6, 1e6)] * 3)

@@ -23,7 +23,7 @@ def describe(ensemble: Ensemble) -> Metadata:
     """Grid, properties, provenance, numbers, weights and labels of the realizations; not the values, not the active cells."""
     described = {
         "gempy_gan_convention": CONVENTION,
-        "grid": ensemble.grid.to_dict(),
+        "grid": ensemble.grid.to_dict(packed=True),
         "properties": [p.to_dict() for p in ensemble.properties],
         "provenance": ensemble.provenance,
         "realizations": list(ensemble.numbers),
