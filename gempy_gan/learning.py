@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-SHAPES: Mapping[str, tuple[int, int, int]] = {"tiny": (32, 32, 8), "small": (64, 64, 16), "paper": (128, 128, 16)}  # of presets
+Shape = tuple[int, int, int]
+
+SHAPES: Mapping[str, Shape] = {"tiny": (32, 32, 8), "small": (64, 64, 16), "paper": (128, 128, 16)}  # of presets
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,20 @@ class LearnedPrior(Prior):
     @abstractmethod
     def recipe(cls, domain: Domain, preset: str = "small", **options: Any) -> Recipe:
         """How such a prior is trained. `preset` names a size: "tiny", "small", "paper"; `options` change single values of it."""
+
+    @classmethod
+    def box(cls, trained: Shape, asked: Shape, options: Mapping[str, Any]) -> Shape:
+        """The boxes that networks of these options, trained on boxes of one shape, make on their own, where another is asked for.
+
+        Where it is not the one asked for, `in_boxes` makes that one of them.
+        """
+        return asked
+
+    def in_boxes(self, shape: Shape) -> Prior:
+        """The prior of a larger shape that is made of several of this one's boxes."""
+        raise GempyGanError(
+            f"{type(self).__name__} makes boxes of {self.shape} cells, and {shape} were asked for. Expected those."
+        )
 
 
 class Recipe(ABC):

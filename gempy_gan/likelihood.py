@@ -11,6 +11,7 @@ import torch
 
 from gempy_gan.constraints import Constraints, HardData, SoftData
 from gempy_gan.errors import GempyGanError, GridError
+from gempy_gan.prior import DiffusionPrior
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,9 +97,13 @@ class _Term:
 def check_grid(prior: Prior, grid: Grid) -> None:
     """Raise GridError when the prior's box is not the grid's."""
     if tuple(prior.shape) != grid.resolution:
+        larger = all(n >= k for n, k in zip(grid.resolution, prior.shape, strict=True)) and isinstance(prior, DiffusionPrior)
+        remedy = (
+            f"or make it of several boxes, TiledDiffusion(prior, {grid.resolution})" if larger else "or a prior of another shape"
+        )
         raise GridError(
             f"The prior's box has {tuple(prior.shape)} cells and the grid {grid.resolution}. "
-            "Expected the same: choose the grid's resolution after the prior, or a prior of another shape."
+            f"Expected the same: choose the grid's resolution after the prior, {remedy}."
         )
     ratio = np.array(prior.cell_size) / np.array(grid.cell_size)
     if np.abs(ratio - 1).max() > CELL_SIZE_TOLERANCE:

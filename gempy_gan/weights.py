@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from gempy_gan.errors import FormatError, GempyGanError, PluginError
 from gempy_gan.learning import Domain, LearnedPrior
 from gempy_gan.plain_torch import plain_torch
 from gempy_gan.plugins import registry
+from gempy_gan.prior import Prior
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -70,38 +71,59 @@ def _write(target: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any
     return target
 
 
+@overload
+def load_prior(
+    path: str | os.PathLike[str],
+    shape: None = None,
+    rescaled_to: Sequence[float] | None = None,
+    device: str | None = None,
+    **options: Any,
+) -> LearnedPrior: ...
+
+
+@overload
+def load_prior(
+    path: str | os.PathLike[str],
+    shape: Sequence[int] | None,
+    rescaled_to: Sequence[float] | None = None,
+    device: str | None = None,
+    **options: Any,
+) -> Prior: ...
+
+
 def load_prior(
     path: str | os.PathLike[str],
     shape: Sequence[int] | None = None,
     rescaled_to: Sequence[float] | None = None,
     device: str | None = None,
     **options: Any,
-) -> LearnedPrior:
+) -> Prior:
     """The prior that a file holds, ready to be sampled.
 
     `shape` (nx, ny, nz) asks for boxes of another size than the networks were trained on, `options` change single options of
-    the prior (such as the number of sampling steps); both must fit the stored weights. `rescaled_to` (dx, dy, dz) metres takes
-    the cells for larger or smaller ones than those it learned from, which stretches the geology with them. `device`, such as
-    "cuda", is where the networks compute; latents go there and realizations come back, so that strategies need not know.
+    the prior (such as the number of sampling steps); both must fit the stored weights. A diffusion prior makes any larger shape
+    of overlapping boxes (`TiledDiffusion`). `rescaled_to` (dx, dy, dz) metres takes the cells for larger or smaller ones than
+    those it learned from, which stretches the geology with them. `device`, such as "cuda", is where the networks compute;
+    latents go there and realizations come back, so that strategies need not know.
 
     Raises FormatError when the file is missing, cut short, or no prior file; PluginError when it names a class that no
     installed plugin registers; GempyGanError when shape, options or device do not fit.
     """
     file = Path(path)
     header, tensors = _read(file)
-    domain = Domain.from_dict(header["domain"])
-    if shape is not None and tuple(shape) != domain.shape:
-        domain = replace(domain, shape=(int(shape[0]), int(shape[1]), int(shape[2])))
-    if rescaled_to is not None:
-        domain = replace(domain, cell_size=_cell_size(rescaled_to))
+    trained, given = Domain.from_dict(header["domain"]), {**header["options"], **options}
+    asked = trained.shape if shape is None else _shape(shape)
+    cls = prior_class(header["class"], file)
+    box = asked if asked == trained.shape else cls.box(trained.shape, asked, given)
+    cell_size = trained.cell_size if rescaled_to is None else _cell_size(rescaled_to)
     with plain_torch():
-        prior = _built(file, prior_class(header["class"], file), domain, {**header["options"], **options})
+        prior = _built(file, cls, replace(trained, shape=box, cell_size=cell_size), given)
         for name, network in prior.networks.items():
             _fill(file, name, network, tensors)
             if device is not None:
                 _place(network, device)
-    prior.card = header["card"]
-    return prior
+        prior.card = header["card"]
+        return prior if box == asked else prior.in_boxes(asked)
 
 
 def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -132,6 +154,13 @@ def prior_class(name: str, file: Path) -> type[LearnedPrior]:
             "Install the plugin that it was trained with, or update gempy_gan."
         )
     return found
+
+
+def _shape(given: Sequence[int]) -> tuple[int, int, int]:
+    if len(given) != 3 or not all(int(k) == k and k > 0 for k in given):
+        raise GempyGanError(f"The prior's shape was to be {list(given)}. Expected three positive whole numbers (nx, ny, nz).")
+    nx, ny, nz = (int(k) for k in given)
+    return nx, ny, nz
 
 
 def _cell_size(given: Sequence[float]) -> tuple[float, float, float]:

@@ -5,19 +5,33 @@ import pytest
 import torch
 from posteriors import chance, distance, seeded
 
+import gempy_gan as gg
 from gempy_gan.constraints import Constraints, HardData, SoftData
 from gempy_gan.denoising import draw, heun, noise_levels
 from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import Grid
+from gempy_gan.inversion import prior_for
+from gempy_gan.labels import Label
+from gempy_gan.learning import Domain
 from gempy_gan.likelihood import Likelihood
 from gempy_gan.prior import DiffusionPrior
+from gempy_gan.priors.diffusion import LearnedDiffusion
 from gempy_gan.priors.exact import gaussian_posterior
 from gempy_gan.priors.gaussian import GaussianPrior
 from gempy_gan.priors.mixture import MixturePrior
 from gempy_gan.priors.tiled import TiledDiffusion
 from gempy_gan.priors.tiling import places
+from gempy_gan.properties import Property
 from gempy_gan.strategies.guided import Guided
 from gempy_gan.testing import check_prior
+
+SHAPE = (8, 8, 4)
+DOMAIN = Domain(
+    (Property("coarse_fraction"), Property("deposition_time")),
+    SHAPE,
+    (50.0, 50.0, 1.0),
+    (Label("width", 100.0, 300.0, "m"), Label("offset", -0.5, 0.5, along="y")),
+)
 
 
 class GaussianBox(DiffusionPrior):
@@ -195,3 +209,126 @@ def test_a_strategy_finds_the_posterior_of_a_field_larger_than_the_box():
     draws = Guided(steps=20).sample(prior, likelihood, 64, seeded(1))
     found = distance(draws.values, gaussian_posterior(field, likelihood))
     assert found.within(*chance(64)), found
+
+
+class Layers(DiffusionPrior):
+    """Boxes of independent columns, in which a time rises by 0.2 +- 0.05 from layer to layer below a fraction near its label."""
+
+    shape, cell_size = (4, 4, 4), (50.0, 50.0, 1.0)
+    properties = (Property("coarse_fraction"), Property("deposition_time"))
+    sigma_max, centre = 20.0, 0.5
+
+    def __init__(self, label=0.5):
+        time = 0.2 + 0.2 * torch.arange(4)
+        self.mean = torch.stack([torch.full((4,), label), time])[:, None, None].expand(2, *self.shape)
+
+    def labelled(self, labels):
+        return Layers(labels["label"])
+
+    def sample(self, n, generator=None):
+        return self.mean + 0.05 * torch.randn((n, 2, *self.shape), generator=generator)
+
+    def denoise(self, x, sigma, condition=None):
+        level = torch.as_tensor(sigma).to(x).reshape(-1, 1, 1, 1, 1)
+        return self.mean + (x - self.mean) * 0.05**2 / (0.05**2 + level**2)
+
+    def finish(self, x):
+        return x.clamp(0, 1)
+
+
+def test_times_of_a_stack_rise_through_all_of_its_boxes():
+    prior = TiledDiffusion(Layers(), (4, 4, 14), steps=16)
+    assert prior.rise.tolist() == pytest.approx([0.0, 0.2], abs=1e-5)
+    draws = prior.sample(200, seeded(0))
+    fraction, time = draws.mean(dim=(0, 2, 3))
+    assert time.tolist() == pytest.approx((0.2 + 0.2 * torch.arange(14)).tolist(), abs=0.02)
+    assert fraction.tolist() == pytest.approx([0.5] * 14, abs=0.01)
+    assert (draws[:, 1].diff(dim=-1) >= 0).all()
+    assert draws[:, 1].max() <= 1 + 0.2 * 10
+    assert draws[:, 1].max() > 2.5  # beyond what a box of its own could say
+    assert float(draws.std(dim=0).mean()) == pytest.approx(0.05, rel=0.1)
+
+
+def test_hard_data_of_a_stack_are_times_of_the_stack():
+    prior = TiledDiffusion(MixturePrior(Layers().sample(6, seeded(0)), 0.05, Layers.properties, (50.0, 50.0, 1.0)), (4, 4, 10))
+    mask, values = torch.zeros((2, 4, 4, 10), dtype=torch.bool), torch.zeros(2, 4, 4, 10)
+    mask[1, 2, 2, 8], values[1, 2, 2, 8] = True, 1.7
+    found = prior.denoise(prior.centre + prior.sigma_max * torch.randn(1, 2, 4, 4, 10, generator=seeded(1)), 20.0, (mask, values))
+    assert float(found[0, 1, 2, 2, 8]) == pytest.approx(1.7, abs=1e-4)
+
+
+def test_each_tile_gets_the_mean_of_a_map_over_its_columns():
+    ramp = np.linspace(0.2, 0.8, 16)[:, None] * np.ones((16, 4))
+    prior = TiledDiffusion(Layers(), (16, 4, 4), labels={"label": ramp}, steps=16)
+    fraction = prior.sample(100, seeded(0))[:, 0].mean(dim=(0, 2, 3))
+    assert np.allclose(fraction, ramp[:, 0], atol=0.07)  # tiles of four columns know no slope of their own
+    assert (fraction.diff() > -0.02).all()
+    assert prior.state()["labels"]["label"]["mean"] == pytest.approx(0.5)
+    with pytest.raises(
+        GempyGanError, match=r"map of 'label' has shape \(4, 16\). Expected a finite number for each of \(16, 4\)"
+    ):
+        TiledDiffusion(Layers(), (16, 4, 4), labels={"label": ramp.T})
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """A prior file of an untrained network that says something."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        prior = LearnedDiffusion.of(DOMAIN, widths=(16, 24))
+        for parameter in prior.networks["unet"].parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return str(gg.save_prior(prior, tmp_path_factory.mktemp("prior") / "prior.safetensors", dtype="float32"))
+
+
+def test_a_file_makes_any_larger_shape(file):
+    assert isinstance(gg.load_prior(file, (4, 8, 4)), LearnedDiffusion)  # fewer columns: one box
+    prior = gg.load_prior(file, (19, 8, 6), rescaled_to=(25, 25, 1), steps=3)
+    assert isinstance(prior, TiledDiffusion)
+    assert (prior.tile.shape, prior.steps, prior.cell_size) == (SHAPE, 3, (25.0, 25.0, 1.0))
+    assert gg.load_prior(file, (7, 19, 4)).tile.shape == (4, 8, 4)  # 7 is no multiple of 4: two boxes
+    draws = prior.sample(2, seeded(0))
+    assert draws.shape == (2, 2, 19, 8, 6)
+    assert (draws[:, 1].diff(dim=-1) >= 0).all()
+    with pytest.raises(GempyGanError, match=r"Boxes of \(8, 8, 4\) cells were to cover a grid of \(16, 16, 3\)"):
+        gg.load_prior(file, (16, 16, 3))
+    with pytest.raises(GempyGanError, match="Expected three positive whole numbers"):
+        gg.load_prior(file, (16, 16))
+
+
+def test_labels_of_a_file_may_be_maps(file):
+    width = np.linspace(120, 280, 16)[:, None] * np.ones((16, 8))
+    prior = gg.load_prior(file, (16, 8, 4), labels={"width": width})
+    assert [tile.prior.labels["width"] for tile in prior.tiles] == pytest.approx(
+        [width[:8].mean(), 200.0, width[8:].mean()], abs=6
+    )
+    assert gg.load_prior(file, SHAPE, labels={"width": width[:8]}).labels == {"width": pytest.approx(width[:8].mean())}
+    for labels, match in (
+        ({"width": width * 2}, r"label 'width' is 560.0. Expected 100.0 to 300.0 m"),
+        ({"width": width[0]}, "has 1 dimensions. Expected a number, or a map"),
+        ({"offset": 0.1}, r"'offset' says where things lie in a box of \(8, 8\) columns"),
+    ):
+        with pytest.raises(GempyGanError, match=match):
+            gg.load_prior(file, (16, 8, 4), labels=labels)
+
+
+def test_an_inversion_takes_the_grid_as_it_is(file, tmp_path):
+    grid = Grid((0, 800, 0, 600, 0, 6), (16, 12, 6))
+    wells = HardData([(2, 3, k) for k in range(6)] + [(9, 9, k) for k in range(6)], [0.3] * 12, 0.05, "coarse_fraction")
+    ensemble = gg.invert(
+        prior_for(file, grid, steps=2), Constraints(grid, wells), Guided(steps=4), 3, store=tmp_path / "e.zarr", batch=1
+    )
+    assert ensemble.dataset["coarse_fraction"].shape == (3, 16, 12, 6)
+    assert [len(batch["chi2"]) for batch in ensemble.provenance["trace"]] == [1, 1, 1]  # kept one by one
+    record = ensemble.provenance["prior"]
+    assert record["options"]["shape"] == [16, 12, 6]
+    assert (
+        record["tile"]["weights"]
+        == gg.invert(file, Constraints(Grid((0, 400, 0, 400, 0, 4), SHAPE)), n=1).provenance["prior"]["weights"]
+    )
+
+
+def test_a_grid_larger_than_a_given_prior_names_the_remedy(file):
+    prior, grid = gg.load_prior(file), Grid((0, 800, 0, 600, 0, 4), (16, 12, 4))
+    with pytest.raises(gg.GridError, match=r"TiledDiffusion\(prior, \(16, 12, 4\)\)"):
+        gg.invert(prior, Constraints(grid), n=1)

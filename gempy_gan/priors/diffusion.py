@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from gempy_gan.denoising import draw, within
 from gempy_gan.errors import GempyGanError
-from gempy_gan.learning import Domain, LearnedPrior, Recipe, known
+from gempy_gan.learning import Domain, LearnedPrior, Recipe, Shape, known
 from gempy_gan.networks.channels import Channels
 from gempy_gan.networks.plane_unet import PlaneUNet
 from gempy_gan.networks.planes import fold, unfold
 from gempy_gan.networks.well_masks import random_wells
 from gempy_gan.prior import DiffusionPrior
+from gempy_gan.priors.tiled import TiledDiffusion
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
     from torch import Tensor
     from torch.optim import Optimizer
 
@@ -37,8 +40,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 class LearnedDiffusion(LearnedPrior, DiffusionPrior):
     """Realizations by removing noise, step by step, with a network that learned from training boxes.
 
-    `labels` fixes some of the domain's labels, in their own units; the others are left open. `steps` are Heun steps from noise
-    to a realization, two network evaluations each. Build one with `of`, from a file with `load_prior`, or train one.
+    `labels` fixes some of the domain's labels, in their own units; the others are left open. A label may be a map (nx, ny) over
+    the columns: a box takes its mean, and a larger shape that is made of several boxes the mean over the columns of each.
+    `steps` are Heun steps from noise to a realization, two network evaluations each. Build one with `of`, from a file with
+    `load_prior`, or train one.
     """
 
     conditional = True
@@ -48,13 +53,14 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
         domain: Domain,
         unet: PlaneUNet,
         options: Mapping[str, Any],
-        labels: Mapping[str, float] | None = None,
+        labels: Mapping[str, ArrayLike] | None = None,
         steps: int = 12,
     ) -> None:
         self.domain, self.networks, self.options = domain, {"unet": unet}, dict(options)
         self.properties, self.shape, self.cell_size = domain.properties, domain.shape, domain.cell_size
         self.channels = Channels(domain.properties, domain.shape[2])
-        self.labels, self.steps = dict(labels or {}), steps
+        self.maps = {name: np.asarray(values) for name, values in (labels or {}).items() if np.ndim(values)}
+        self.labels, self.steps = _means(domain, labels or {}), steps
         self._asked = torch.tensor([domain.scaled(self.labels)], dtype=torch.float32)
         self.sigma_max, self.centre, self.spread = SIGMA_MAX / 2, 0.5, SPREAD / 2
 
@@ -72,6 +78,28 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
         if preset not in PRESETS:
             raise GempyGanError(f"A diffusion prior has no preset {preset!r}. Expected one of {', '.join(PRESETS)}.")
         return DiffusionRecipe(domain, **{**PRESETS[preset], **options})
+
+    @classmethod
+    def box(cls, trained: Shape, asked: Shape, options: Mapping[str, Any]) -> Shape:
+        """As many columns as are asked for, down to what can be halved, and up to those trained on: larger planes drift."""
+        step = _step(options.get("widths", PRESETS["small"]["widths"]))
+        nx, ny = (min(t, max(k // step * step, step)) for t, k in zip(trained[:2], asked[:2], strict=True))
+        return nx, ny, trained[2]
+
+    def in_boxes(self, shape: Shape) -> TiledDiffusion:
+        """Overlapping boxes denoised together, each with the mean of the labels' maps over its columns."""
+        placed = [label.name for label in self.domain.labels if label.along and label.name in self.labels]
+        if placed:
+            raise GempyGanError(
+                f"The label {placed[0]!r} says where things lie in a box of {self.shape[:2]} columns, and the {shape[:2]} asked "
+                "for are made of several boxes. Leave it open."
+            )
+        return TiledDiffusion(self, shape, labels=self.maps)
+
+    def labelled(self, labels: Mapping[str, float]) -> LearnedDiffusion:
+        """The same networks, with these labels fixed as well."""
+        unet: Any = self.networks["unet"]
+        return LearnedDiffusion(self.domain, unet, self.options, {**self.labels, **labels}, self.steps)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw n realizations (n, c, nx, ny, nz)."""
@@ -92,7 +120,7 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
         return torch.stack(parts, dim=1).clamp(0, 1)
 
     def state(self) -> Mapping[str, Any]:
-        """Labels and steps; the file says the rest."""
+        """Labels (of maps the means) and steps; the file says the rest."""
         return {"labels": self.labels, "steps": self.steps}
 
 
@@ -221,13 +249,28 @@ def _condition(condition: Any, x: Tensor) -> tuple[Tensor, Tensor]:
 def _unet(domain: Domain, widths: Sequence[int], blocks: int) -> PlaneUNet:
     """The network for a domain. Raises GempyGanError when a side of its boxes cannot be halved often enough."""
     nx, ny, nz = domain.shape
-    step = PATCH * 2 ** (len(widths) - 1)
+    step = _step(widths)
     if nx % step or ny % step:
         raise GempyGanError(
             f"The boxes have {nx} x {ny} columns. Expected multiples of {step}, since {len(widths)} widths halve them."
         )
     planes = len(domain.properties) * nz * PATCH**2
     return PlaneUNet(3 * planes, planes, widths, blocks, len(domain.labels)).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _step(widths: Sequence[int]) -> int:
+    """Of what a network's number of columns must be a multiple."""
+    return int(PATCH * 2 ** (len(widths) - 1))
+
+
+def _means(domain: Domain, labels: Mapping[str, ArrayLike]) -> dict[str, float]:
+    """Labels as one number each, maps as their mean. Raises GempyGanError for one that leaves the range learned from."""
+    for name, values in labels.items():
+        if np.ndim(values) not in (0, 2):
+            raise GempyGanError(f"The label {name!r} has {np.ndim(values)} dimensions. Expected a number, or a map (nx, ny).")
+        for extreme in (np.min, np.max):
+            domain.scaled({name: float(extreme(np.asarray(values)))})
+    return {name: float(np.mean(np.asarray(values))) for name, values in labels.items()}
 
 
 def _fold(x: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,10 +95,9 @@ class TiledDiffusion(DiffusionPrior):
         return found
 
     def state(self) -> Mapping[str, Any]:
-        """Shape, overlap and steps, the state of the tile's prior, and the mean of each map."""
-        means = {name: float(values.mean()) for name, values in self.labels.items()}
-        own = {"shape": [*self.shape], "overlap": self.overlap, "steps": self.steps, "tile": dict(self.tile.state())}
-        return {**own, "mean_labels": means} if means else own
+        """Shape, overlap and steps; of maps the mean, and the SHA-256 of their values in double precision."""
+        own = {"shape": [*self.shape], "overlap": self.overlap, "steps": self.steps}
+        return {**own, "labels": {name: _digest(values) for name, values in self.labels.items()}} if self.labels else own
 
     def _later(self, start: Tensor | float) -> Tensor:
         """By how much the properties of tiles that start at a layer exceed those in their own boxes, (c, 1, 1, 1 or nz)."""
@@ -253,3 +253,7 @@ def _maps(labels: Mapping[str, ArrayLike], columns: tuple[int, int]) -> dict[str
                 f"The map of {name!r} has shape {tuple(values.shape)}. Expected a finite number for each of {columns}."
             )
     return found
+
+
+def _digest(values: Tensor) -> dict[str, Any]:
+    return {"mean": float(values.mean()), "sha256": hashlib.sha256(values.contiguous().numpy().tobytes()).hexdigest()}
