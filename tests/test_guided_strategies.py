@@ -9,7 +9,7 @@ import torch
 from posteriors import CELL_SIZE, a_grid, chance, distance, mixture, seeded
 
 from gempy_gan.constraints import Constraints, HardData, SoftData
-from gempy_gan.errors import GempyGanError
+from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.likelihood import Likelihood
 from gempy_gan.priors.empirical import EmpiricalPrior
 from gempy_gan.priors.exact import mixture_posterior
@@ -19,10 +19,11 @@ from gempy_gan.strategies.guided import Guided
 from gempy_gan.strategies.mmps import MMPS
 from gempy_gan.strategies.pigdm import PiGDM
 from gempy_gan.strategies.repaint import RePaint
+from gempy_gan.strategies.twisted import Twisted
 from gempy_gan.testing import check_strategy
 from gempy_gan.testing.strategies import ToyPrior, toy_constraints
 
-ALL = [PiGDM(12), MMPS(12), DPS(20), DPS(20, noise="honoured"), RePaint(20, 5, 2)]
+ALL = [PiGDM(12), MMPS(12), DPS(20), DPS(20, noise="honoured"), RePaint(20, 5, 2), Twisted(PiGDM(), 8, 1)]
 
 
 def name(strategy) -> str:
@@ -37,7 +38,7 @@ def one_well(std: float = 0.02) -> tuple[MixturePrior, Likelihood]:
     return prior, Likelihood.of(Constraints(a_grid(prior.shape), HardData(cells, values, std, "porosity")), prior)
 
 
-@pytest.mark.parametrize("strategy", [PiGDM(24), MMPS(12), DPS(60, noise="honoured")], ids=name)
+@pytest.mark.parametrize("strategy", [PiGDM(12), MMPS(12), DPS(40, noise="honoured")], ids=name)
 def test_they_keep_the_contract(strategy):
     check_strategy(strategy, tolerance=0.05)
 
@@ -73,16 +74,41 @@ def test_wells_are_matched(strategy):
     assert error.abs().median() < 3 * 0.02
 
 
+def wrong(strategy, n: int = 300) -> float:
+    """The total variation of its draws' modes, from the exact ones, given a vague well. Exact draws have 0.03, at most 0.08."""
+    prior, likelihood = one_well(0.3)
+    draws = strategy.sample(prior, likelihood, n, seeded(1))
+    shares = prior.component_weights(draws.values, 0.0).mean(dim=0)
+    return 0.5 * float((shares - mixture_posterior(prior, likelihood).weights).abs().sum())
+
+
 @pytest.mark.parametrize(
-    ("strategy", "least", "most"), [(Guided(), 0, 0.06), (PiGDM(), 0.1, 0.5), (RePaint(100, 10, 3), 0.25, 1)]
+    ("strategy", "least", "most"), [(Guided(), 0, 0.08), (PiGDM(24), 0.1, 0.5), (RePaint(100, 10, 3), 0.25, 1)]
 )
 def test_matched_wells_do_not_mean_the_right_geology(strategy, least, most):
+    assert least <= wrong(strategy) <= most
+
+
+def test_weights_correct_a_proposal_that_errs():
+    assert wrong(Twisted(PiGDM(), 24, 1000)) <= 0.08
+
+
+@pytest.mark.filterwarnings("ignore::gempy_gan.errors.GempyGanWarning")  # descent is a cautious measure: cells forget it later
+def test_weighted_particles_keep_the_contract():
+    check_strategy(Twisted(PiGDM(), 24, 800), tolerance=0.15)
+
+
+def test_particles_that_descend_from_few_are_reported():
+    prior, likelihood = one_well(0.02)
+    with pytest.warns(GempyGanWarning, match=r"50 particles are worth [\d.]+ independent draws, and 50 were asked for"):
+        draws = Twisted(PiGDM(), 12, 50).sample(prior, likelihood, 50, seeded(0))
+    assert draws.trace["effective_sample_size"] <= draws.trace["ancestors"] < 25
+
+
+def test_particles_of_what_the_denoiser_knows_are_all_alike():
     prior, likelihood = one_well(0.3)
-    posterior = mixture_posterior(prior, likelihood)
-    draws = strategy.sample(prior, likelihood, 300, seeded(1))
-    nearest = torch.cdist(draws.values.flatten(1), prior.examples.flatten(1)).argmin(dim=1)
-    shares = torch.bincount(nearest, minlength=6).double() / 300
-    assert least <= 0.5 * float((shares - posterior.weights).abs().sum()) <= most
+    draws = Twisted(None, 12, 30).sample(prior, likelihood, 20, seeded(0))
+    assert draws.trace["effective_sample_size"] == pytest.approx(30)
 
 
 def test_moments_of_correlated_cells_are_matched_exactly():
@@ -153,6 +179,9 @@ def test_priors_that_cannot_denoise_are_refused(strategy):
         (DPS, {"rate": 0.0}, "a rate above 0"),
         (RePaint, {"jump": 250}, "jump 250"),
         (RePaint, {"resamples": 0}, "0 resamples"),
+        (Twisted, {"proposal": RePaint()}, "a RePaint as its proposal"),
+        (Twisted, {"proposal": DPS()}, "noise='honoured'"),
+        (Twisted, {"particles": 0}, "0 particles"),
     ],
 )
 def test_impossible_options_are_refused(strategy, options, message):
