@@ -65,6 +65,7 @@ CALIBRATION = "calibration"  # its key on cards and in provenance
 CALIBRATED = ("prior", "strategy", "label", "box", "cases", "data", "coverage", "passes")  # what it holds at least
 MISCALIBRATED = {
     "sbc": "ranks of single figures are not uniform",
+    "fit": "draws fit their data otherwise than the truth does",
     "tarp": "expected coverage leaves the band of exact samplers",
     "coverage": "80 % intervals do not hold 80 %",
 }

@@ -16,7 +16,7 @@ from gempy_gan.strategies.rejection import systematic
 from gempy_gan_bench import observations
 from gempy_gan_bench.calibration.ranks import position
 from gempy_gan_bench.calibration.reliability import tables
-from gempy_gan_bench.calibration.scalars import scalars
+from gempy_gan_bench.calibration.scalars import FIT, scalars
 from gempy_gan_bench.calibration.sources import truth
 from gempy_gan_bench.calibration.subject import Subject, seed_of
 from gempy_gan_bench.calibration.tarp import tarp_position
@@ -170,7 +170,7 @@ def _tarp_of_scalars(
     drawn: dict[str, Array], known: dict[str, Array], prior: dict[str, Array], nearest: int, rng: np.random.Generator
 ) -> float:
     """TARP in the space of the scalars, each over its standard deviation in the prior."""
-    names = [name for name in known if name != "fit" and prior[name].std() > 0]
+    names = [name for name in known if name != FIT and prior[name].std() > 0]
     points = (np.column_stack([found[name] / prior[name].std() for name in names]) for found in (drawn, known, prior))
     draws, truths, unconditional = points
     return tarp_position(draws, truths[0], unconditional[nearest], rng)

@@ -13,13 +13,14 @@ Array = NDArray[np.float64]
 
 FRACTION_LIMIT = 0.5  # of a fraction, above which a cell counts as sand
 
+FIT = "fit"
 SCALARS = {
     "sand_fraction": "share of the cells that are sand",
     "connected_volume": "share of the cells in the largest connected body of sand",
     "thickness": "thickness of sand in a column without data, in cells",
     "component_1": "first principal component of unconditional realizations",
     "component_2": "second principal component",
-    "fit": "log likelihood of the data, by which a sampler that ignores or overfits them is told (Modrak et al. 2023)",
+    FIT: "log likelihood of the data, by which a sampler that ignores or overfits them is told (Modrak et al. 2023)",
 }
 
 
@@ -89,7 +90,7 @@ def scalars(
         "thickness": found[:, column[0], column[1]].sum(axis=1).astype(np.float64),
         "component_1": along[:, 0],
         "component_2": along[:, 1],
-        "fit": np.asarray(fit, dtype=np.float64),
+        FIT: np.asarray(fit, dtype=np.float64),
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gempy_gan.diagnosis import calibration_sentence
 from gempy_gan_bench.calibration import ranks, reliability
-from gempy_gan_bench.calibration.scalars import SCALARS
+from gempy_gan_bench.calibration.scalars import FIT, SCALARS
 
 GRID = np.arange(1, 20) / 20  # levels of curves
 SIGNIFICANT = 0.01  # Holm-corrected p-value below which ranks are not uniform
@@ -45,13 +45,16 @@ def summary(files: Sequence[File]) -> dict[str, Any]:
 
 
 def sbc(files: Sequence[File]) -> dict[str, dict[str, Any]]:
-    """Simulation-based calibration (Talts et al. 2018) of each scalar: its p-values, curve and rank histogram."""
-    positions = {name: [f["positions"][name] for f in files] for name in SCALARS}
-    single = {name: ranks.uniform_p(where) for name, where in positions.items()}
-    corrected = dict(zip(single, ranks.holm(list(single.values())), strict=True))
+    """Simulation-based calibration (Talts et al. 2018) of each scalar: its p-values, curve and positions.
+
+    The fit is a check of its own: its p-value stands alone, and those of the others are corrected for there being several.
+    """
+    found = {name: curve([f["positions"][name] for f in files]) for name in SCALARS}
+    several = [name for name in found if name != FIT]
+    corrected = dict(zip(several, ranks.holm([found[name]["p"] for name in several]), strict=True))
     return {
-        name: {**curve(where), "p": single[name], "p_holm": corrected[name], "positions": list(where)}
-        for name, where in positions.items()
+        name: {**each, "p_holm": corrected.get(name, each["p"]), "positions": [f["positions"][name] for f in files]}
+        for name, each in found.items()
     }
 
 
@@ -97,8 +100,10 @@ def scores(files: Sequence[File]) -> dict[str, Any]:
 def passes(found: Mapping[str, Any]) -> dict[str, bool | None]:
     """Whether each check holds; None where nothing was found to check."""
     eighty = found["coverage"]["80"]["value"]
+    uniform = {name: each["p_holm"] > SIGNIFICANT for name, each in found["sbc"].items()}
     return {
-        "sbc": all(each["p_holm"] > SIGNIFICANT for each in found["sbc"].values()),
+        "sbc": all(good for name, good in uniform.items() if name != FIT),
+        "fit": uniform[FIT],
         "tarp": all(each["outside"] == 0 for each in found["tarp"].values()),
         "coverage": None if eighty is None else abs(eighty - 0.8) <= NEAR,
     }
@@ -148,12 +153,15 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
 def sentences(found: Mapping[str, Any]) -> Iterator[str]:
     """What the figures mean."""
     yield calibration_sentence(entry(found))
-    wrong = [name for name, each in found["sbc"].items() if each["p_holm"] <= SIGNIFICANT]
+    wrong = [name for name, each in found["sbc"].items() if each["p_holm"] <= SIGNIFICANT and name != FIT]
     if wrong:
         how = "; ".join(f"{name}: {leaning(found['sbc'][name]['positions'])}" for name in wrong)
         yield f"Ranks are not uniform (corrected p at most {SIGNIFICANT:g}): {how}."
     else:
-        yield f"Ranks of all {len(found['sbc'])} scalars are uniform (corrected p above {SIGNIFICANT:g})."
+        yield f"Ranks of all {len(found['sbc']) - 1} scalars are uniform (corrected p above {SIGNIFICANT:g})."
+    if not found["passes"]["fit"]:
+        better = np.mean(found["sbc"][FIT]["positions"]) < 0.5
+        yield f"Draws fit their data {'better' if better else 'worse'} than the truth does (p {found['sbc'][FIT]['p']:.2g})."
     left = [name for name, each in found["tarp"].items() if each["outside"] > 0]
     yield (
         f"TARP: the expected coverage leaves the exact sampler's band in the space of {' and '.join(left)}."
