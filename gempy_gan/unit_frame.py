@@ -88,6 +88,12 @@ class UnitFrame(Frame, ABC):
             uvw[part, 2] = self._w(box[part])
         return super().to_model(uvw)
 
+    def to_model_in(self, uvt: ArrayLike, block: int) -> Floats:
+        """As `to_model`, as if all of each column (N, 3) lay in one fault block, named as `blocks` names it."""
+        box = np.atleast_2d(np.asarray(uvt, dtype=np.float64))
+        index = 0 if self.faults is None else int(np.flatnonzero(self.faults.codes == block)[0])
+        return super().to_model(np.column_stack([box[:, :2], self._w_in(box, index)]))
+
     def blocks(self, xyz: ArrayLike) -> NDArray[np.int64]:
         """The fault block of each point (N, 3): the sum of 2^k over the faults k on whose far side it lies; 0 without faults."""
         uvw = super().to_box(xyz)

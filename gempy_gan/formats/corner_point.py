@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gempy_gan.errors import FormatError, GempyGanWarning
+from gempy_gan.formats.faulted import node_depths, split_heights
 from gempy_gan.formats.pillars import pillars
 from gempy_gan.formats.regular import Axes, regular_grid
 from gempy_gan.grid import Grid
@@ -39,28 +40,35 @@ def local_origin(grid: Grid) -> tuple[float, float]:
     return round(grid.extent[0] / ORIGIN_STEP) * ORIGIN_STEP, round(grid.extent[2] / ORIGIN_STEP) * ORIGIN_STEP
 
 
-def to_xtgeo(grid: Grid) -> Any:
-    """The grid as an xtgeo.Grid, in coordinates relative to `local_origin`; one layer for each of its own."""
+def to_xtgeo(grid: Grid, split: bool = False) -> Any:
+    """The grid as an xtgeo.Grid, in coordinates relative to `local_origin`; one layer for each of its own.
+
+    `split` gives each fault block its own depths on the pillars that it shares (see `faulted`).
+    """
     corners = pillars(grid)
-    down = [1.0, 1.0, -1.0]
-    lines = (corners.lines[:, :, ::-1] - [*local_origin(grid), 0.0]) * down
-    nodes = -corners.nodes[:, :, ::-1, 2:].astype(np.float32)
-    depths = np.repeat(nodes, 4, axis=-1)  # one depth for the four cells around a node
+    lines = (corners.lines[:, :, ::-1] - [*local_origin(grid), 0.0]) * [1.0, 1.0, -1.0]
+    if split:
+        depths = node_depths(split_heights(grid))
+    else:
+        depths = np.repeat(-corners.nodes[:, :, ::-1, 2:].astype(np.float32), 4, axis=-1)  # one for the four cells around a node
     active = np.ascontiguousarray(corners.active[:, :, ::-1], dtype=np.int32)
     coords = np.ascontiguousarray(lines.reshape(*lines.shape[:2], 6))
     return load_xtgeo().Grid(coordsv=coords, zcornsv=np.ascontiguousarray(depths), actnumsv=active)
 
 
-def describes(grid: Grid, geometry: Any) -> bool:
+def describes(grid: Grid, geometry: Any, split: bool = False) -> bool:
     """Whether an xtgeo.Grid in map coordinates has the cells of `grid`, within a centimetre."""
     if tuple(geometry.dimensions) != grid.resolution:
         return False
-    x, y, z = (np.asarray(c.values) for c in geometry.get_xyz(asmasked=False))
-    centres = np.stack([x, y, -z], axis=-1)[:, :, ::-1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GempyGanWarning)  # it was said when the grid was written
-        expected = pillars(grid).means()
-    return bool(np.abs(centres - expected).max() < CLOSE)
+        expected = _means(to_xtgeo(grid, split)) + np.array([*local_origin(grid), 0.0])
+    return bool(np.abs(_means(geometry) - expected).max() < CLOSE)
+
+
+def _means(geometry: Any) -> Any:
+    """The mean of each cell's eight corners, (ni, nj, nk, 3), which xtgeo calls its centre."""
+    return np.stack([np.asarray(c.values) for c in geometry.get_xyz(asmasked=False)], axis=-1)
 
 
 OURS = Axes(reverse_j=False, reverse_k=True)

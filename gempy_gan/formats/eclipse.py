@@ -21,6 +21,7 @@ from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError
 from gempy_gan.formats import property_files
 from gempy_gan.formats.corner_point import load_xtgeo, local_origin, to_xtgeo
+from gempy_gan.formats.faulted import Offset, laid_out, split_metadata
 from gempy_gan.formats.metadata import describe, read_sidecar, write_sidecar
 from gempy_gan.formats.property_files import Load, PropertyFiles
 from gempy_gan.frame import Frame
@@ -32,17 +33,21 @@ GEOMETRY = {"SPECGRID", "COORD", "COORDSYS", "ZCORN", "ACTNUM", "MAPAXES", "MAPU
 RLE_SAFE = 2e-5  # xtgeo's run-length encoding merges depths that differ by less than half of this, relative to their size
 
 
-def write(ensemble: Ensemble, path: Path, keywords: Mapping[str, str] | None = None) -> list[Path]:
+def write(ensemble: Ensemble, path: Path, keywords: Mapping[str, str] | None = None, faults: Offset = "box") -> list[Path]:
     """Write the grid and every property of every realization.
+
+    A unit that faults offset is written on a plain box around it, with its cells active; or, with `faults="split"`, which is
+    experimental, as a grid that follows its layers, with pillars split at the faults.
 
     `keywords` gives properties an Eclipse name, {"porosity": "PORO"}; others get their own name in capitals, cut to 8 and
     made unique. Raises FormatError for a keyword that is none, and for undefined or infinite values in active cells, which
     Eclipse has no way to write (in inactive cells they become 0).
     """
     load_xtgeo()
+    ensemble, figures = laid_out(ensemble, faults)
     names = _eclipse_names([p.name for p in ensemble.properties], dict(keywords or {}))
     write_grid = _write_egrid if _is_binary(path) else _write_grdecl
-    write_grid(ensemble.grid, path)
+    write_grid(ensemble.grid, path, figures is not None)
     files = [path]
     for index, label in enumerate(ensemble.numbers):
         for prop in ensemble.properties:
@@ -50,7 +55,7 @@ def write(ensemble: Ensemble, path: Path, keywords: Mapping[str, str] | None = N
             files.append(property_files.value_file(path, prop.name, label, _value_suffix(path)))
             files[-1].write_text(f"-- {prop.name} [{prop.unit}], realization {label}\n", encoding="utf-8")
             _append_values(values, ensemble.grid, prop, names[prop.name], files[-1])
-    return [*files, write_sidecar(path, {**describe(ensemble), "keywords": names})]
+    return [*files, write_sidecar(path, {**describe(ensemble), "keywords": names, **split_metadata(figures)})]
 
 
 def read(path: Path) -> Ensemble:
@@ -84,11 +89,11 @@ def _map_axes(grid: Grid) -> NDArray[np.float32]:
     return np.array([x, y + AXIS, x, y, x + AXIS, y], dtype=np.float32)
 
 
-def _write_grdecl(grid: Grid, path: Path) -> None:
+def _write_grdecl(grid: Grid, path: Path, split: bool) -> None:
     depth = max(abs(grid.extent[4]), abs(grid.extent[5]))
     body = path.with_name(f"{path.name}.body")
     flat = type(grid.frame) is Frame and grid.cell_size[2] > RLE_SAFE * depth  # else neighbouring depths may be nearly equal
-    to_xtgeo(grid).to_file(body, fformat="grdecl", rle=bool(flat))
+    to_xtgeo(grid, split).to_file(body, fformat="grdecl", rle=bool(flat))
     with path.open("w", encoding="utf-8") as file, body.open(encoding="utf-8") as rest:
         axes = " ".join(f"{value:.0f}" for value in _map_axes(grid))
         file.write(f"MAPUNITS\n METRES /\n\nMAPAXES\n {axes} /\n\nGRIDUNIT\n METRES /\n\n")
@@ -96,11 +101,11 @@ def _write_grdecl(grid: Grid, path: Path) -> None:
     body.unlink()
 
 
-def _write_egrid(grid: Grid, path: Path) -> None:
+def _write_egrid(grid: Grid, path: Path, split: bool) -> None:
     import resfo
 
     local = io.BytesIO()
-    to_xtgeo(grid).to_file(local, fformat="egrid")
+    to_xtgeo(grid, split).to_file(local, fformat="egrid")
     local.seek(0)
     head, *rest = resfo.read(local)
     map_units = ("MAPUNITS", np.array([b"METRES  "]))

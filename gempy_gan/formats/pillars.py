@@ -31,10 +31,6 @@ class Pillars:
     lines: Floats
     active: NDArray[np.bool_]
 
-    def means(self) -> Floats:
-        """The mean of each cell's eight corners, (nx, ny, nz, 3), which corner-point readers call its centre."""
-        return np.asarray(_mean_of_neighbours(_mean_of_neighbours(_mean_of_neighbours(self.nodes, 0), 1), 2))
-
 
 def pillars(grid: Grid) -> Pillars:
     """The pillars of a grid: for a plain box its edges, for a frame that follows a unit vertical lines at the (u, v) corners.
@@ -126,8 +122,3 @@ def _lines(nodes: Floats) -> Floats:
     ends[vertical, :, :2] = ends[vertical, :1, :2]
     ends[vertical, :, 2] = low, max(high, low + 1.0)
     return ends
-
-
-def _mean_of_neighbours(values: Floats, axis: int) -> Floats:
-    first, second = np.arange(values.shape[axis] - 1), np.arange(1, values.shape[axis])
-    return np.asarray((values.take(first, axis) + values.take(second, axis)) / 2)

@@ -55,7 +55,7 @@ def assemble(path: Path, metadata: Metadata | None, files: PropertyFiles, geomet
     else:
         axes = OURS
         active = axes.apply(np.asarray(geometry.get_actnum().values.filled(0)) > 0)
-        if not describes(Grid.from_dict(metadata["grid"]), geometry):
+        if not describes(Grid.from_dict(metadata["grid"]), geometry, "split_pillars" in metadata):
             raise FormatError(f"{sidecar(path)} describes another grid than {files.grid}. Remove it to read the grid without it.")
     return rebuild(metadata, _values(metadata, files, axes, load), active)
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError, GempyGanWarning
 from gempy_gan.formats.corner_point import local_origin
+from gempy_gan.formats.faulted import laid_out
 from gempy_gan.formats.metadata import Metadata, describe, read_sidecar, rebuild, sidecar, write_sidecar
 from gempy_gan.formats.pillars import pillars
 from gempy_gan.formats.regular import Axes, regular_grid
@@ -42,9 +43,12 @@ def write(ensemble: Ensemble, path: Path, title: str | None = None, epsg: int | 
     `title` is the grid's name, such as that of the unit; None takes the file's. `epsg` is the code of the map coordinates, if
     they have one. Units are RESQML's own where it has them (kg m-3 is kg/m3).
 
-    A unit that RESQML does not know is kept as metadata, with a GempyGanWarning. Raises FormatError where resqpy is missing.
+    A unit that faults offset is written on a plain box around it, with its cells active.
+    A unit of measure that RESQML does not know is kept as metadata, with a GempyGanWarning. Raises FormatError where resqpy is
+    missing.
     """
     new_model = load_resqpy("model").new_model
+    ensemble, _ = laid_out(ensemble, "box")
     uoms = {p.name: _uom(p) for p in ensemble.properties}
     with _files_closed(new_model(str(path), quiet=True)) as model:
         collection = load_resqpy("property").GridPropertyCollection()

@@ -18,6 +18,7 @@ from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError
 from gempy_gan.formats import property_files
 from gempy_gan.formats.corner_point import load_xtgeo, local_origin, to_xtgeo
+from gempy_gan.formats.faulted import Offset, laid_out, split_metadata
 from gempy_gan.formats.metadata import describe, read_sidecar, write_sidecar
 from gempy_gan.formats.property_files import PropertyFiles
 from gempy_gan.grid import Grid
@@ -28,15 +29,19 @@ TAKEN = 0.1  # values this close to it are read as undefined by programs that co
 FMU = "realization-{}/iter-0/share/results/grids"
 
 
-def write(ensemble: Ensemble, path: Path, layout: Literal["flat", "fmu"] = "flat") -> list[Path]:
+def write(ensemble: Ensemble, path: Path, layout: Literal["flat", "fmu"] = "flat", faults: Offset = "box") -> list[Path]:
     """Write the grid and every property of every realization; undefined (NaN) values become ROFF's -999.
+
+    A unit that faults offset is written on a plain box around it, with its cells active; or, with `faults="split"`, which is
+    experimental, as a grid that follows its layers, with pillars split at the faults.
 
     Raises FormatError for another layout, or for values that ROFF would take as undefined.
     """
     load_xtgeo()
     if layout not in ("flat", "fmu"):
         raise FormatError(f"The layout is {layout!r}. Expected 'flat' or 'fmu'.")
-    grid = _grid_bytes(ensemble.grid)
+    ensemble, figures = laid_out(ensemble, faults)
+    grid = _grid_bytes(ensemble.grid, figures is not None)
     files = [path.with_name(f"{path.stem}_grid{path.suffix}")] if layout == "flat" else []
     for file in files:
         file.write_bytes(grid)
@@ -52,7 +57,7 @@ def write(ensemble: Ensemble, path: Path, layout: Literal["flat", "fmu"] = "flat
             file = flat if layout == "flat" else folder / f"{path.stem}--{prop.name}{path.suffix}"
             _write_values(values, prop, file)
             files.append(file)
-    return [*files, write_sidecar(path, {**describe(ensemble), "layout": layout})]
+    return [*files, write_sidecar(path, {**describe(ensemble), "layout": layout, **split_metadata(figures)})]
 
 
 def read(path: Path) -> Ensemble:
@@ -67,12 +72,12 @@ def read(path: Path) -> Ensemble:
     return property_files.assemble(path, metadata, files, geometry, _load_values)
 
 
-def _grid_bytes(grid: Grid) -> bytes:
+def _grid_bytes(grid: Grid, split: bool) -> bytes:
     """The grid's file. xtgeo writes it without an offset; ours is put in, so that single precision suffices."""
     import roffio
 
     local, moved = io.BytesIO(), io.BytesIO()
-    to_xtgeo(grid).to_file(local, fformat="roff")
+    to_xtgeo(grid, split).to_file(local, fformat="roff")
     local.seek(0)
     content = roffio.read(local)
     x, y = local_origin(grid)
