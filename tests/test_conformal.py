@@ -7,7 +7,7 @@ from folds import Fold, fold_from_dict, folded_ensemble, folded_grid
 
 import gempy_gan.grid
 from gempy_gan.errors import FormatError, GempyGanWarning
-from gempy_gan.formats import eclipse, roff, vtk
+from gempy_gan.formats import eclipse, gslib, roff, vtk
 from gempy_gan.formats.pillars import pillars
 
 CLOSE = 0.01  # metres
@@ -85,9 +85,9 @@ def test_roff_through_xtgeo_and_roffio(tmp_path):
     np.testing.assert_array_equal(tags["active"]["data"].reshape(40, 12, 8), some_active())
 
 
-@pytest.mark.parametrize("name", ["e.roff", "e.grdecl", "e.EGRID", "e.vts"])
+@pytest.mark.parametrize("name", ["e.roff", "e.grdecl", "e.EGRID", "e.vts", "e.dat"])
 def test_what_is_written_is_read_back(tmp_path, name):
-    module = {"e.roff": roff, "e.vts": vtk}.get(name, eclipse)
+    module = {"e.roff": roff, "e.vts": vtk, "e.dat": gslib}.get(name, eclipse)
     ensemble = folded_ensemble(active=some_active())
     module.write(ensemble, tmp_path / name)
     assert_same(module.read(tmp_path / name), ensemble)

@@ -6,7 +6,7 @@ from ensembles import assert_same
 
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError, GempyGanWarning
-from gempy_gan.formats import eclipse, resqml, roff
+from gempy_gan.formats import eclipse, gslib, resqml, roff, vtk
 from gempy_gan.formats.faulted import check_split, on_box
 from gempy_gan.frame import rotate
 from gempy_gan.grid import Grid
@@ -76,9 +76,9 @@ def test_inactive_cells_stay_so_on_the_box():
     np.testing.assert_array_equal(moved.grid.active_cells, (t >= 0.25) & (t <= 1))
 
 
-@pytest.mark.parametrize("name", ["e.grdecl", "e.EGRID", "e.roff", "e.epc"])
+@pytest.mark.parametrize("name", ["e.grdecl", "e.EGRID", "e.roff", "e.epc", "e.vts"])
 def test_files_hold_the_box_by_default(tmp_path, name):
-    module = {".roff": roff, ".epc": resqml}.get((tmp_path / name).suffix, eclipse)
+    module = {".roff": roff, ".epc": resqml, ".vts": vtk}.get((tmp_path / name).suffix, eclipse)
     module.write(faulted_ensemble(), tmp_path / name)
     found, expected = module.read(tmp_path / name), on_box(faulted_ensemble())
     assert found.grid == expected.grid
@@ -134,6 +134,13 @@ def test_a_unit_that_no_fault_offsets_stays_as_it_is(tmp_path):
     for faults in ("box", "split"):
         roff.write(ensemble, tmp_path / "e.roff", faults=faults)
         assert_same(roff.read(tmp_path / "e.roff"), ensemble)
+
+
+def test_gslib_counts_z_from_the_base_of_the_unit(tmp_path):
+    frame = SurfaceFrame(EXTENT, 0.0, THICKNESS, "column", None, {}, *(np.full((1, 5, 5), z, np.float32) for z in (-1100, -1040)))
+    grid = Grid(EXTENT, (4, 4, 3), 0.0, None, frame)
+    gslib.write(Ensemble.from_values(grid, ["porosity"], np.zeros((1, 1, 4, 4, 3))), tmp_path / "e.dat")
+    assert "nz=3 zmn=10.0 zsiz=20.0" in (tmp_path / "e.dat").read_text().splitlines()[0]
 
 
 def test_another_word_is_refused(tmp_path):

@@ -66,11 +66,14 @@ def read(path: Path, grid: Grid | None = None) -> Ensemble:
 
 
 def _title(name: str, grid: Grid, n: int) -> str:
-    """The grid in GSLIB's words; full digits, so that it is read back as it was."""
+    """The grid in GSLIB's words; full digits, so that it is read back as it was.
+
+    Of a grid that follows a unit, z is the height above the unit's base, where the unit has its mean thickness.
+    """
     words = [name]
     for k, axis in enumerate("xyz"):
         size = grid.cell_size[k]
-        words.append(f"n{axis}={grid.resolution[k]} {axis}mn={grid.extent[2 * k] + size / 2!r} {axis}siz={size!r}")
+        words.append(f"n{axis}={grid.resolution[k]} {axis}mn={float(grid.axis(k)[0])!r} {axis}siz={size!r}")
     words.append(f"nsim={n} rotation={grid.rotation!r}")
     return " ".join(words)
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError
+from gempy_gan.formats.faulted import laid_out
 from gempy_gan.formats.metadata import Metadata, check, describe, rebuild
 from gempy_gan.formats.regular import Axes, regular_grid
 from gempy_gan.frame import Frame
@@ -32,9 +33,12 @@ OURS = Axes(reverse_j=False, reverse_k=False)
 def write(ensemble: Ensemble, path: Path) -> list[Path]:
     """Write all realizations into one file; VTK needs them all in memory at once.
 
-    Raises FormatError for a .vti of a rotated grid (an image has none: write .vts), OSError when the disk refuses.
+    A unit that faults offset is written on a plain box around it, since cells of VTK's grids share their corners. Raises
+    FormatError for a .vti of a grid that is rotated or follows a unit (an image is none: write .vts), OSError when the disk
+    refuses.
     """
     pyvista = _load_pyvista()
+    ensemble, _ = laid_out(ensemble, "box")
     mesh = _image(ensemble.grid, pyvista) if path.suffix.lower() == ".vti" else _structured(ensemble.grid, pyvista)
     for index, label in enumerate(ensemble.numbers):
         for prop in ensemble.properties:
