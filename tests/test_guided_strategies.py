@@ -38,7 +38,7 @@ def one_well(std: float = 0.02) -> tuple[MixturePrior, Likelihood]:
     return prior, Likelihood.of(Constraints(a_grid(prior.shape), HardData(cells, values, std, "porosity")), prior)
 
 
-@pytest.mark.parametrize("strategy", [PiGDM(12), MMPS(12), DPS(40, noise="honoured")], ids=name)
+@pytest.mark.parametrize("strategy", [PiGDM(12), MMPS(12), DPS(60, noise="honoured")], ids=name)
 def test_they_keep_the_contract(strategy):
     check_strategy(strategy, tolerance=0.05)
 

@@ -1,0 +1,37 @@
+"""`gempy-gan-bench exact`."""
+
+from __future__ import annotations
+
+import click
+
+from gempy_gan_bench.commands.table import check_outputs
+
+
+@click.command("exact")
+@click.option(
+    "--tiles", default=(24, 200), multiple=True, type=click.IntRange(min=4), help="Modes of the prior; may be repeated."
+)
+@click.option(
+    "--strategy", "names", multiple=True, metavar="NAME", help="One of the table's, or any registered; may be repeated."
+)
+@click.option("-n", default=200, show_default=True, type=click.IntRange(min=10), help="Draws of each strategy.")
+@click.option("--seed", default=0, show_default=True, help="Of data and draws.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the rows as JSON.")
+def command(tiles: tuple[int, ...], names: tuple[str, ...], n: int, seed: int, json_file: str | None) -> None:
+    """Compare strategies with a posterior that is known: tiles of deposits, seen by a well and by seismic.
+
+    TV is the probability that is put on wrong tiles, floor that of as many exact draws; var. the variance within them over
+    the exact one.
+    """
+    import json
+    from pathlib import Path
+
+    from gempy_gan import get_strategy
+    from gempy_gan_bench import exact
+
+    check_outputs(json_file=json_file)
+    chosen = {name: exact.STRATEGIES.get(name) or get_strategy(name) for name in names} or exact.STRATEGIES
+    found = [row for number in tiles for case in exact.cases(number, seed) for row in exact.rows(case, chosen, n, seed)]
+    if json_file is not None:
+        Path(json_file).write_text(json.dumps({"rows": found}, indent=1) + "\n", encoding="utf-8")
+    click.echo(exact.text(found))
