@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from gempy_gan.diagnosis import CALIBRATION, calibration_sentence
 from gempy_gan.errors import FormatError
 from gempy_gan.training.checkpoints import replace_file
 
@@ -59,6 +60,7 @@ def card_text(card: Mapping[str, Any]) -> str:
         *_curve(card.get("curve", [])),
         *_section("Validation", _validation(card.get("validation"))),
         *_figures("Figures of the validation", card.get("metrics", {}), "boxes at equal count"),
+        *_section("Calibration", [calibration_sentence(entry) for entry in card.get(CALIBRATION, [])]),
         *_section("Pictures", list(card.get("pictures", []))),
     ]
     if not card.get("metrics"):

@@ -527,3 +527,24 @@ def test_a_trained_prior_carries_its_calibration(tmp_path, folder):
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(gg.GempyGanError, match="other JSON than calibrations"):
         check_card(tmp_path / "other.json")
+
+
+def test_the_card_of_a_training_tells_its_calibration(tmp_path):
+    from gempy_gan_bench.calibration.cards import add_calibration
+
+    from gempy_gan.inversion import describe_prior
+
+    grid = gg.Grid((0, 400, 0, 400, 0, 4), (8, 8, 4))
+    images = gg.Ensemble.from_values(grid, ["coarse_fraction"], rng().random((8, 1, 8, 8, 4)))
+    gg.write(images, tmp_path / "images.zarr")
+    few = {"steps": 1, "batch": 2, "shape": (8, 8, 4), "options": {"widths": [8, 8], "blocks": 1}, "look_minutes": 0.0}
+    gg.train(gg.TrainingPlan("diffusion", str(tmp_path / "images.zarr"), tmp_path / "trained", **few))
+    prior = gg.load_prior(tmp_path / "trained" / "prior.safetensors")
+    about = {"label": "guided", "box": [8, 8, 4], "cases": 7, "coverage": {"80": 0.5}, "passes": {"coverage": False}}
+    data = {"truths": "fluvial-simulator", "seismic": True}
+    add_calibration(tmp_path / "trained", {**about, "prior": describe_prior(prior), "strategy": {}, "data": data})
+    told = (
+        "80 % intervals held 50 % of the truth in 7 cases of fluvial-simulator with wells and seismic. Not calibrated: 80 % inter"
+    )
+    assert told in (tmp_path / "trained" / "card.md").read_text()
+    assert gg.load_prior(tmp_path / "trained" / "prior.safetensors").card["calibration"][0]["cases"] == 7

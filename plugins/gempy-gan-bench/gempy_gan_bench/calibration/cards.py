@@ -10,6 +10,7 @@ from typing import Any
 from gempy_gan import GempyGanError, load_prior
 from gempy_gan.diagnosis import CALIBRATION, merged_calibrations, read_calibrations
 from gempy_gan.training.card import write_card
+from gempy_gan.training.folder import alone_in
 from gempy_gan.weights import ENDING, fingerprint, read_card, replace_card
 from gempy_gan_bench.files import keep_json
 
@@ -40,8 +41,13 @@ def add_calibration(place: Path, entry: Mapping[str, Any]) -> None:
     file = place / PRIOR if place.is_dir() else place
     if fingerprint(load_prior(file)) != entry["prior"].get("weights"):
         raise GempyGanError(f"{file} holds other weights than those that were calibrated. Give the file of that prior.")
-    card = read_card(file)
-    replace_card(file, {**card, CALIBRATION: merged_calibrations(card.get(CALIBRATION, []), entry)})
-    if place.is_dir():
-        own = json.loads((place / "card.json").read_bytes())
-        write_card(place, {**own, CALIBRATION: merged_calibrations(own.get(CALIBRATION, []), entry)})
+    if not place.is_dir():
+        replace_card(file, _with(read_card(file), entry))
+        return
+    with alone_in(place):
+        replace_card(file, _with(read_card(file), entry))
+        write_card(place, _with(json.loads((place / "card.json").read_bytes()), entry))
+
+
+def _with(card: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {**card, CALIBRATION: merged_calibrations(card.get(CALIBRATION, []), entry)}
