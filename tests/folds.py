@@ -8,6 +8,7 @@ from gempy_gan.ensemble import Ensemble
 from gempy_gan.frame import Frame
 from gempy_gan.grid import Grid
 from gempy_gan.properties import Property
+from gempy_gan.unit_frame import frame_from_dict
 
 SIZE = (1000.0, 600.0)  # metres along u and v
 CORNER = (463552.3, 6369871.8)
@@ -55,10 +56,10 @@ class Fold(Frame):
 
 
 def fold_from_dict(state, *arrays):
-    """The frame of a fold, or of a box: what `frame_from_dict` does, which does not know the frames of the tests."""
-    extent, rotation = tuple(state["extent"]), state["rotation"]
-    options = {key: state[key] for key in ("amplitude", "wedge", "hole") if key in state}
-    return Fold(extent, rotation, **options) if options else Frame(extent, rotation)
+    """What `frame_from_dict` does, which does not know the frames of the tests."""
+    if state["kind"] != "fold":
+        return frame_from_dict(state, *arrays)
+    return Fold(tuple(state["extent"]), state["rotation"], **{key: state[key] for key in ("amplitude", "wedge", "hole")})
 
 
 def folded_grid(resolution=(40, 12, 8), rotation=30.0, active=None, **options):

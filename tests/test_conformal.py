@@ -6,9 +6,11 @@ from ensembles import assert_same
 from folds import Fold, fold_from_dict, folded_ensemble, folded_grid
 
 import gempy_gan.grid
+from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError, GempyGanWarning
 from gempy_gan.formats import eclipse, gslib, roff, vtk
 from gempy_gan.formats.pillars import pillars
+from gempy_gan.geomodel import from_gempy
 
 CLOSE = 0.01  # metres
 SOME = [(0, 0, 0), (39, 11, 7), (7, 3, 5), (13, 0, 1)]
@@ -153,3 +155,23 @@ def test_bent_columns_are_refused():
     bent = type(grid)(grid.extent, grid.resolution, grid.rotation, None, Bent(grid.extent, grid.rotation))
     with pytest.raises(FormatError, match="columns are bent: nodes lie up to 5 m off"):
         pillars(bent)
+
+
+def test_a_unit_of_a_gempy_model(tmp_path):
+    """The frame that GemPy's scalar field gives: layers follow the fold, volumes are those between the surfaces."""
+    import structural_models as models
+    from resdata.grid import Grid as Resdata
+
+    grid = from_gempy(models.folded_model(), "Reservoir", resolution=(40, 4, 6))
+    ensemble = Ensemble.from_values(grid, ["porosity"], np.random.default_rng(0).uniform(size=(1, 1, 40, 4, 6)))
+    eclipse.write(ensemble, tmp_path / "E.EGRID")
+    found = Resdata(str(tmp_path / "E.EGRID"))
+    area = (models.EXTENT[1] - models.EXTENT[0]) * (models.EXTENT[3] - models.EXTENT[2])
+    assert resdata_volume(found) == pytest.approx(grid.frame.thickness * area, rel=1e-3)
+    assert resdata_volume(found) == pytest.approx((models.COVER_BASE - models.RESERVOIR_BASE) * area, rel=5e-3)
+    for i, j, k in ((0, 0, 0), (20, 2, 3), (39, 3, 5)):
+        x, y, depth = found.get_xyz(ijk=(i, j, 5 - k))
+        share = (k + 0.5) / 6
+        height = models.fold(np.array([[x, y]]), models.RESERVOIR_BASE * (1 - share) + models.COVER_BASE * share)[0]
+        assert -depth == pytest.approx(height, abs=3.0)  # a hundredth of the thickness: GemPy interpolates the fold
+    assert_same(eclipse.read(tmp_path / "E.EGRID"), ensemble)

@@ -133,7 +133,7 @@ def check_split(grid: Grid) -> dict[str, float]:
         weights = np.stack([(1 - a) * (1 - b), (1 - a) * b, a * (1 - b), a * b])
         layers = weights.T @ heights[i, j].reshape(4, -1)
         totals += _compare(grid, np.column_stack([i + a, j + b]), layers, z)
-    unit, cells, gap, overlap, error = totals
+    unit, cells, gap, overlap, error = totals.tolist()
     return {"gap": gap / unit, "overlap": overlap / cells, "layer_error": error / max(unit - gap, 1.0)}
 
 
