@@ -109,21 +109,30 @@ def prepare(
     return prior, chosen, likelihood, batches(n, int(np.prod(prior.shape)), chosen.coupled, batch)
 
 
-def sample(prior: Prior | str, grid: Grid, n: int = 100, seed: int = 0) -> Ensemble:
-    """Draw n unconditional realizations of the prior on a grid: the baseline of every conditional ensemble."""
+def sample(prior: Prior | str, grid: Grid, n: int = 100, seed: int = 0, store: str | os.PathLike[str] | None = None) -> Ensemble:
+    """Draw n unconditional realizations of the prior on a grid: the baseline of every conditional ensemble.
+
+    With `store`, a path ending in .zarr, they go there as they are drawn, and never lie in memory all together; the store holds
+    whole realizations at every moment.
+    """
     from gempy_gan.likelihood import check_grid
 
     _check_number(n)
     prior = prior_for(prior, grid) if isinstance(prior, str) else prior
     check_grid(prior, grid)
-    sizes, values = batches(n, grid.size, coupled=False), []
+    sizes, made = batches(n, grid.size, coupled=False), []
+    record = {"prior": describe_prior(prior), "n": n, "seed": seed, "versions": versions()}
+    kept = None if store is None else _store(Path(store), grid, prior.properties, record, sizes[0])
     for k, size in enumerate(sizes):
         progress.report("unconditional realizations", sum(sizes[:k]), n)
         with plain_torch():
-            values.append(_numpy(prior.sample(size, _generator(seed, k))))
+            values = _numpy(prior.sample(size, _generator(seed, k)))
+        if kept is None:
+            made.append(values)
+        else:
+            kept.append(values)
     progress.report("unconditional realizations", n, n)
-    record = {"prior": describe_prior(prior), "n": n, "seed": seed, "versions": versions()}
-    return Ensemble.from_values(grid, prior.properties, np.concatenate(values), record)
+    return Ensemble.from_values(grid, prior.properties, np.concatenate(made), record) if kept is None else kept.ensemble()
 
 
 def clamped(draws: Draws, likelihood: Likelihood) -> Draws:
@@ -269,6 +278,15 @@ def _open(path: Path, resume: bool, grid: Grid, properties: Sequence[Property], 
             "Repeat the call that made it, or choose another store."
         )
     return kept
+
+
+def _store(path: Path, grid: Grid, properties: Sequence[Property], record: Mapping[str, Any], batch: int) -> EnsembleStore:
+    """A new store for batches of one size; many small realizations share files."""
+    from gempy_gan.formats.zarr import EnsembleStore
+    from gempy_gan.formats.zarr_layout import shard_for
+
+    shard = shard_for(grid)
+    return EnsembleStore.create(path, grid, properties, record, shard=shard if batch % shard == 0 else 1)
 
 
 def _finished(kept: EnsembleStore | None, sizes: list[int]) -> int:

@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from posteriors import chance, distance, seeded
 
 import gempy_gan as gg
+from gempy_gan import inversion
+from gempy_gan.cli import main as command
 from gempy_gan.constraints import Constraints, HardData, SoftData
 from gempy_gan.denoising import draw, heun, noise_levels
 from gempy_gan.errors import GempyGanError
+from gempy_gan.formats.zarr import EnsembleStore
 from gempy_gan.grid import Grid
 from gempy_gan.inversion import prior_for
 from gempy_gan.labels import Label
@@ -332,3 +336,25 @@ def test_a_grid_larger_than_a_given_prior_names_the_remedy(file):
     prior, grid = gg.load_prior(file), Grid((0, 800, 0, 600, 0, 4), (16, 12, 4))
     with pytest.raises(gg.GridError, match=r"TiledDiffusion\(prior, \(16, 12, 4\)\)"):
         gg.invert(prior, Constraints(grid), n=1)
+
+
+def test_unconditional_realizations_are_kept_as_they_are_drawn(file, tmp_path, monkeypatch):
+    grid, prior = Grid((0, 800, 0, 600, 0, 4), (16, 12, 4)), gg.load_prior(file, (16, 12, 4), steps=2)
+    monkeypatch.setattr(inversion, "BATCH_CELLS", grid.size)  # each realization is a batch of its own
+    held = []
+    append = EnsembleStore.append
+    monkeypatch.setattr(EnsembleStore, "append", lambda self, values: held.append(len(values)) or append(self, values))
+    kept = gg.sample(prior, grid, 3, store=tmp_path / "e.zarr")
+    assert held == [1, 1, 1]
+    whole = gg.sample(prior, grid, 3)
+    assert np.array_equal(kept.values, whole.values)
+    assert kept.provenance == whole.provenance
+
+
+def test_the_command_line_draws_on_a_grid_larger_than_the_box(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    box = ["--extent", "0", "800", "0", "600", "0", "6", "--resolution", "16", "12", "6"]
+    result = CliRunner().invoke(command, ["sample", file, *box, "-n", "2", "--set", "steps=2", "-o", "e.zarr"])
+    assert result.exit_code == 0, result.output
+    assert gg.read("e.zarr").dataset["coarse_fraction"].shape == (2, 16, 12, 6)
+    assert [path.name for path in tmp_path.iterdir()] == ["e.zarr"]

@@ -98,14 +98,20 @@ def command(
         raise click.UsageError("On which grid? Give --grid FILE, or --extent and --resolution.")
     import_torch()
     from gempy_gan.cli.bar import progress_bar
-    from gempy_gan.files import write
+    from gempy_gan.files import staged, write
     from gempy_gan.inversion import prior_for, sample
 
     grid = _grid(like, extent, resolution, rotation)
+    drawn = prior_for(prior, grid, **dict(settings))
     with progress_bar():
-        ensemble = sample(prior_for(prior, grid, **dict(settings)), grid, number, seed)
-        for file in write(ensemble, out):
-            click.echo(str(file))
+        if out.rstrip("/").endswith(".zarr"):
+            with staged(Path(out)) as there:
+                sample(drawn, grid, number, seed, there)
+            files = [Path(out)]
+        else:
+            files = write(sample(drawn, grid, number, seed), out)
+    for file in files:
+        click.echo(str(file))
 
 
 def _simulates(factory: Any) -> bool:
