@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,8 +75,9 @@ def run(study: Study, resume: bool = False) -> Result:
     files = [] if store.exists() else _write_data(known, withheld, folder)
     ensemble = invert(prior, known, strategy, study.n, study.seed, store, resume, study.batch, study.clamp)
     files = files or _write_data(known, withheld, folder)  # of a resumed run, now that its store is known to belong to it
-    baseline = sample(prior, known.grid, min(study.n, BASELINE), study.seed)
-    diagnosis = diagnose(ensemble, known, withheld if withheld.terms else None, baseline)
+    with tempfile.TemporaryDirectory(prefix=".baseline-", dir=folder) as scratch:  # large realizations need not fit into memory
+        baseline = sample(prior, known.grid, min(study.n, BASELINE), study.seed, Path(scratch, "baseline.zarr"))
+        diagnosis = diagnose(ensemble, known, withheld if withheld.terms else None, baseline)
     files += [store, *write_diagnosis(diagnosis, folder), *export(study, ensemble)]
     if study.output.pictures:
         files += draw(ensemble, known, withheld, folder / "pictures")
