@@ -173,5 +173,5 @@ def test_a_unit_of_a_gempy_model(tmp_path):
         x, y, depth = found.get_xyz(ijk=(i, j, 5 - k))
         share = (k + 0.5) / 6
         height = models.fold(np.array([[x, y]]), models.RESERVOIR_BASE * (1 - share) + models.COVER_BASE * share)[0]
-        assert -depth == pytest.approx(height, abs=3.0)  # a hundredth of the thickness: GemPy interpolates the fold
+        assert -depth == pytest.approx(height, abs=7.0)  # 0.023 of the thickness: GemPy interpolates the fold
     assert_same(eclipse.read(tmp_path / "E.EGRID"), ensemble)
