@@ -28,6 +28,12 @@ def gempy_gan_register_strategies(register: Register) -> None:
     """Strategies that are tested against exact posteriors."""
     strategies = "gempy_gan.strategies"
     register("guided", f"{strategies}.guided:Guided", "denoising, conditional on wells and guided to seismic")
+    register("dps", f"{strategies}.dps:DPS", "denoising with steps down the misfit, as published or honouring noise")
+    register("pigdm", f"{strategies}.pigdm:PiGDM", "denoising led to all data by the pseudo-inverse of their operator")
+    register("mmps", f"{strategies}.mmps:MMPS", "denoising led to all data with the covariance that the denoiser implies")
+    register("repaint", f"{strategies}.repaint:RePaint", "denoising with hard data pasted at every level, to be compared with")
+    register("twisted", f"{strategies}.twisted:Twisted", "guided particles, weighted and resampled until they are right")
+    register("robust", f"{strategies}.robust:Robust", "any strategy, with noise and amplitude of the data estimated")
     register("rejection", f"{strategies}.rejection:Rejection", "importance sampling from the prior, resampled")
     register("latent", f"{strategies}.latent:Latent", "latent optimization as randomized maximum likelihood")
     register("latent-masked", f"{strategies}.masked:MaskedLatent", "latent optimization as Rongier & Peeters published it")
