@@ -99,7 +99,9 @@ def check_grid(prior: Prior, grid: Grid) -> None:
     if tuple(prior.shape) != grid.resolution:
         larger = all(n >= k for n, k in zip(grid.resolution, prior.shape, strict=True)) and isinstance(prior, DiffusionPrior)
         remedy = (
-            f"or make it of several boxes, TiledDiffusion(prior, {grid.resolution})" if larger else "or a prior of another shape"
+            f"or make it of several, gempy_gan.priors.tiled.TiledDiffusion(prior, {grid.resolution})"
+            if larger
+            else "or a prior of another shape"
         )
         raise GridError(
             f"The prior's box has {tuple(prior.shape)} cells and the grid {grid.resolution}. "
