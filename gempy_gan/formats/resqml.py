@@ -178,10 +178,11 @@ def _write_values(collection: Any, values: NDArray[Any], prop: Property, label: 
 
 def _read(model: Any, path: Path, metadata: Metadata | None, title: str | None) -> Ensemble:
     found = _grid_of(model, path, title)
-    names = _parts(model, found)
+    properties = load_resqpy("property").PropertyCollection(support=found)
+    names = _parts(properties)
     if metadata is None:
         grid, axes = regular_grid(_corners(model, found), path)
-        metadata = _found(model, names, grid, path)
+        metadata = _found(properties, names, grid, path)
     else:
         axes = OURS
         if not _describes(Grid.from_dict(metadata["grid"]), model, found):
@@ -192,7 +193,9 @@ def _read(model: Any, path: Path, metadata: Metadata | None, title: str | None) 
         for c, prop in enumerate(metadata["properties"]):
             if (prop["name"], label) not in names:
                 raise FormatError(f"{prop['name']} of realization {label} is missing in {path}. Expected every property in each.")
-            values[index, c] = axes.apply(np.asarray(names[prop["name"], label].array_ref()).transpose(2, 1, 0))
+            part = names[prop["name"], label]
+            values[index, c] = axes.apply(properties.cached_part_array_ref(part).transpose(2, 1, 0))
+            properties.uncache_part_array(part)
     active = np.ones(shape, np.bool_) if found.inactive is None else axes.apply(~found.inactive.transpose(2, 1, 0))
     return rebuild(metadata, values, active)
 
@@ -235,33 +238,33 @@ def _describes(grid: Grid, model: Any, found: Any) -> bool:
     return bool(np.abs(there - expected).max() < CLOSE)
 
 
-def _parts(model: Any, grid: Any) -> dict[tuple[str, int], Any]:
+def _parts(properties: Any) -> dict[tuple[str, int], str]:
     """The properties of the grid's cells by name and realization."""
     found = {}
-    for kind in ("ContinuousProperty", "CategoricalProperty", "DiscreteProperty"):
-        for uuid in model.uuids(obj_type=kind, related_uuid=grid.uuid):
-            part = load_resqpy("property").Property(model, uuid=uuid)
-            if part.property_kind() != "active" and part.indexable_element() == "cells" and part.count() == 1:
-                found[re.sub(r"[^\w-]", "_", part.title), part.realization() or 0] = part
+    for part in properties.parts():
+        cells = properties.indexable_for_part(part) == "cells" and properties.count_for_part(part) == 1
+        if cells and properties.property_kind_for_part(part) != "active":
+            name = re.sub(r"[^\w-]", "_", properties.citation_title_for_part(part))
+            found[name, properties.realization_for_part(part) or 0] = part
     return found
 
 
-def _found(model: Any, names: dict[tuple[str, int], Any], grid: Grid, path: Path) -> Metadata:
+def _found(properties: Any, names: dict[tuple[str, int], str], grid: Grid, path: Path) -> Metadata:
     """Metadata of a file that came without any."""
     if not names:
         raise FormatError(f"{path} has no property of the grid's cells. Expected at least one.")
     first = {name: part for (name, _), part in reversed(names.items())}
     return {
         "grid": grid.to_dict(),
-        "properties": [_property(model, name, part).to_dict() for name, part in sorted(first.items())],
+        "properties": [_property(properties, name, part).to_dict() for name, part in sorted(first.items())],
         "provenance": {"source": path.name},
         "realizations": sorted({label for _, label in names}),
     }
 
 
-def _property(model: Any, name: str, part: Any) -> Property:
-    uuid = part.string_lookup_uuid()
+def _property(properties: Any, name: str, part: str) -> Property:
+    uuid, uom = properties.string_lookup_uuid_for_part(part), properties.uom_for_part(part)
     if uuid is None:
-        return Property(name, unit=part.uom() if part.uom() not in (None, NUMBERLESS) else "1")
-    table = load_resqpy("property").StringLookup(model, uuid=uuid).as_dict()
+        return Property(name, unit=uom if uom not in (None, NUMBERLESS) else "1")
+    table = load_resqpy("property").StringLookup(properties.model, uuid=uuid).as_dict()
     return Property(name, codes={code: text or str(code) for code, text in table.items()})
