@@ -219,6 +219,7 @@ BOX = ["--extent", 0, 40, 0, 30, -10, 0, "--resolution", 4, 3, 2]
         (["export", "e.nc", "x.nc", "--realizations", "0,5"], "Realization 5 was asked for, and the ensemble holds 0 to 4"),
         (["export", "e.nc", "x.foo"], "No format is known for 'x.foo'"),
         (["logs", "e.nc", "w.las", "-o", "logs", "--set", "xy=[9e5, 0]"], "Well .* meets no active cell"),
+        (["logs", "e.nc", "w.las", "-o", "."], "w.las is the well itself, which would be replaced"),
         (["logs", "e.nc", "c.sgy", "-o", "logs", "--set", "domain=time"], "no option 'kb'"),
         (["--plugin", "no.py", "plugins"], "no.py is no plugin"),
     ],

@@ -50,7 +50,7 @@ def command(
 ) -> None:
     """Write ENSEMBLE in other formats.
 
-    The ending of each OUT decides: .roff, .grdecl, .vti, .nc, .zarr and others; 'gempy-gan plugins' lists them. --set goes to
+    The ending of each OUT decides: .roff, .grdecl, .epc, .nc, .zarr and others; 'gempy-gan plugins' lists them. --set goes to
     the writer.
     """
     if not (out or surfaces):

@@ -46,9 +46,12 @@ def command(
             well = read(path, **options)
             if not isinstance(well, WellLog):
                 raise FormatError(f"{path} holds no well log. Expected a LAS file.")
-            if Path(path).stem in logs:
-                raise FormatError(f"Two of the wells are called {Path(path).stem}. Expected different names of files.")
-            logs[Path(path).stem] = log_along(known, well, step, realizations=realizations or ())
-    for name, log in logs.items():
-        for file in write_log(log, Path(out) / f"{name}.las"):
+            target = Path(out) / f"{Path(path).stem}.las"
+            if target in logs:
+                raise FormatError(f"Two of the wells are called {target.stem}. Expected different names of files.")
+            if target.resolve() == Path(path).resolve():
+                raise FormatError(f"{target} is the well itself, which would be replaced. Choose another folder.")
+            logs[target] = log_along(known, well, step, realizations=realizations or ())
+    for target, log in logs.items():
+        for file in write_log(log, target):
             click.echo(str(file))
