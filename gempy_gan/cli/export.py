@@ -38,7 +38,7 @@ class Selection(click.ParamType[list[int]]):
 @click.option(
     "--surfaces",
     metavar="FILE",
-    help="Also write top and base of the grid, or of its unit, as IRAP maps: unit.irap stands for unit--top.irap, unit--base.irap.",
+    help="Also top and base of the grid, or of its unit, as IRAP maps: unit.irap stands for unit--top.irap and unit--base.irap.",
 )
 @with_settings
 def command(
