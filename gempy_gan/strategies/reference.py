@@ -15,8 +15,10 @@ from gempy_gan.strategies.misfit import Linearization, Misfit
 if TYPE_CHECKING:
     from torch import Tensor
 
-BATCH = 2**22  # latents that are linearized at once
+BATCH = 2**22  # latents, and
+CELLS = 2**21  # values of realizations, that are linearized at once
 LARGEST = 2**28  # numbers in the directions of a reference
+OVERSAMPLED = 10  # directions beyond the latents, which round off what is lost in single precision
 BAD = 2.0  # half the mean square residual of a mode above which another one is looked for
 INFLATIONS = (1e4, 3e3, 1e3, 300, 100, 30, 10, 3)  # of the variance of the data, on the way to that one
 SMALLEST = 1e-2  # information, relative to the prior's, below which a direction is left to the prior
@@ -94,14 +96,17 @@ def laplace_reference(misfit: Misfit, rank: int, generator: torch.Generator, mod
     """The Laplace approximation at the latent `mode` (1, ...), or at the `posterior_mode`.
 
     The directions in which the data inform most come from a randomized Nystrom approximation of A A' of this rank (Frangella,
-    Tropp & Udell 2023, algorithm 2.1), exact when the rank reaches the number of data; they never fill more than 1 GiB.
+    Tropp & Udell 2023, algorithm 2.1), exact when the rank reaches the number of data or of
+    latents; they never fill more than 1 GiB.
     """
-    rank = max(1, min(rank, LARGEST // math.prod(misfit.prior.latent_shape)))
+    latents = math.prod(misfit.prior.latent_shape)
+    rank = max(1, min(rank, latents + OVERSAMPLED, LARGEST // latents))
     mode = posterior_mode(misfit) if mode is None else mode
     values, vectors = _leading(misfit, mode, rank, generator)
     keep = values > SMALLEST
     values, vectors = values[keep], vectors[:, keep]
-    pulled = [_linear(misfit, mode, part).pull(part).flatten(1) for part in _parts(vectors.T.contiguous(), mode) if len(part)]
+    parts = _parts(vectors.T.contiguous(), misfit)
+    pulled = [_linear(misfit, mode, part).pull(part).flatten(1) for part in parts if len(part)]
     directions = torch.cat([torch.zeros((0, mode.numel())), *pulled]) / values.sqrt()[:, None]
     # proposals are reversible only if the directions are orthonormal to rounding, whatever the accuracy of the eigenvectors
     return Reference(mode.flatten(), values, torch.linalg.qr(directions.T)[0].T.contiguous())
@@ -132,7 +137,7 @@ def _leading(misfit: Misfit, z: Tensor, rank: int, generator: torch.Generator) -
     if rank < d:
         probes = torch.linalg.qr(torch.randn((d, rank), generator=generator))[0].T.contiguous()
     images = []
-    for part in _parts(probes, z):
+    for part in _parts(probes, misfit):
         at = _linear(misfit, z, part)
         images.append(at.push(at.pull(part)))
     image, probes = torch.cat(images).double(), probes.double()
@@ -152,5 +157,8 @@ def _linear(misfit: Misfit, z: Tensor, part: Tensor) -> Linearization:
     return misfit.linearize(z.expand(len(part), *z.shape[1:]).contiguous())
 
 
-def _parts(rows: Tensor, z: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(rows, max(1, BATCH // z.numel()))
+def _parts(rows: Tensor, misfit: Misfit) -> tuple[Tensor, ...]:
+    """Rows that are linearized together: as many as the memory of a decoder's activations allows."""
+    prior = misfit.prior
+    values = len(prior.properties) * math.prod(prior.shape)
+    return torch.split(rows, max(1, min(BATCH // math.prod(prior.latent_shape), CELLS // values)))
