@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from gempy_gan.columns import UnitColumns, at, column_faces
 from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import Grid
 from gempy_gan.rock_physics import Impedance, RockPhysics, TwoEndMembers, rock_from
@@ -31,6 +32,8 @@ __all__ = [
     "statistical",
     "well_tie",
 ]
+
+KERNEL = 2**24  # numbers in a table of the wavelet at all reflectors, above which it is not kept
 
 Reflectivity = Literal["exact", "log", "linear"]
 
@@ -60,7 +63,8 @@ class Convolution:
     """The convolutional model: options, which `bind` ties to a grid and to the samples to be predicted.
 
     Each face between two cells reflects; the trace is the sum of the wavelet at the exact two-way time (or depth) of each face
-    times its reflection coefficient. No multiples, no transmission loss, no angle.
+    times its reflection coefficient. No multiples, no transmission loss, no angle. In the frame of a unit (see `from_gempy`) the
+    faces lie where the unit's layers lie; times and depths are true ones. Cells that are not active do not reflect.
 
     Parameters
     ----------
@@ -76,13 +80,14 @@ class Convolution:
         A (height z in metres, two-way time in seconds) that belong together; with a constant velocity.
     time_depth:
         Table (k, 2) of depth below the vertical datum (-z, metres) and two-way time in seconds, both increasing, as from a
-        checkshot; linear in between. With velocity="rock" it gives the time at the top of the grid only.
+        checkshot; linear in between. With velocity="rock" it gives the time at the unit's top only.
     property:
         Which of the prior's properties `rock` reads; None where there is only one.
     reflectivity, reference:
         See `reflectivity`.
     over, under:
-        Impedance above and below the grid. None lets the outermost cell go on, so the grid's top and base do not reflect.
+        Impedance above and below the grid's active cells. None lets the outermost of them go on, so that the unit's top and base
+        do not reflect.
 
     Raises GempyGanError when options contradict each other.
     """
@@ -148,6 +153,9 @@ class Convolution:
     def bind(self, grid: Grid, columns: ArrayLike, axis: ArrayLike, domain: Domain) -> Synthetic:
         """The operator that predicts `axis` samples (s,) in `domain` at grid columns (k, 2) [ix, iy].
 
+        A column may be fractional, to say where in it a trace stands: faces then lie where they lie there, and the cells are
+        those of the column around it.
+
         Raises GempyGanError when the wavelet belongs to the other domain or no time-depth relation is given.
         """
         if domain != self.wavelet.domain:
@@ -156,12 +164,12 @@ class Convolution:
                 f"Correct the data's domain, or give a wavelet with domain={domain!r} and a step in "
                 f"{'seconds' if domain == 'time' else 'metres'}."
             )
-        index = np.atleast_2d(np.asarray(columns, dtype=np.int64))
+        index = np.atleast_2d(np.asarray(columns, dtype=np.float64))
         heights = column_faces(grid, index)
         if domain == "depth":
             faces = -heights
         elif self.velocity == "rock":
-            faces = self.times(heights[:, :1])
+            faces = self.times(at(heights, UnitColumns.of(grid, index).first))
         else:
             faces = self.times(heights)
         return Synthetic(self, grid, index, np.asarray(axis, dtype=np.float64), domain, heights, faces)
@@ -184,14 +192,15 @@ class Synthetic:
     """A Convolution bound to a grid: realizations (n, c, nx, ny, nz) to traces (n, columns * samples).
 
     `columns` (k, 2), `axis` (s,) and `domain` are what it was bound to; `property` is the property it reads. `faces` (k, nz + 1)
-    are times or depths of the cells' faces from top to bottom (the top one only, where realizations bring their own velocity).
+    are times or depths of the cells' faces from top to bottom (that of the unit's top only, where realizations bring their own
+    velocity).
     """
 
     def __init__(
         self,
         convolution: Convolution,
         grid: Grid,
-        columns: NDArray[np.int64],
+        columns: NDArray[np.float64],
         axis: NDArray[np.float64],
         domain: Domain,
         heights: NDArray[np.float64],
@@ -200,8 +209,9 @@ class Synthetic:
         self.convolution, self.grid, self.columns, self.axis, self.domain = convolution, grid, columns, axis, domain
         self.property = convolution.property
         self.heights, self.faces = heights, faces
-        self._flat = torch.as_tensor(columns[:, 0] * grid.resolution[1] + columns[:, 1])
-        self._kernel = None if faces.shape[1] == 1 else self._reflector_responses()
+        self._unit = UnitColumns.of(grid, columns)
+        size = len(axis) * faces.shape[1] * (1 if _shared(faces) else len(faces))
+        self._kernel = None if faces.shape[1] == 1 or size > KERNEL else self._reflector_responses()
         self._cast: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def __call__(self, m: Tensor) -> Tensor:
@@ -211,10 +221,10 @@ class Synthetic:
                 f"Realizations of shape {tuple(m.shape)} were given. Expected (n, 1, *{self.grid.resolution}): of several "
                 "properties, name the one that reflects as Convolution(property=...)."
             )
-        cells = m.flatten(2, 3)[:, 0, self._flat.to(m.device)].flip(-1)
+        cells = self._unit.filled(m.flatten(2, 3)[:, 0, self._unit.flat.to(m.device)].flip(-1))
         coefficients = self._reflectivity(self.convolution.rock.impedance(cells))
         if self._kernel is None:
-            return self._moving(cells, coefficients).flatten(1)
+            return self._spread(self._times(cells), coefficients).flatten(1)
         kernel = self._kernel_like(m)
         if kernel.ndim == 2:
             return (coefficients @ kernel.T).flatten(1)
@@ -222,32 +232,37 @@ class Synthetic:
 
     def state(self) -> dict[str, Any]:
         """Plain JSON values that say what this operator computes."""
-        where = {"columns": self.columns.tolist(), "axis": self.axis.tolist(), "domain": self.domain}
+        columns = self.columns.astype(np.int64) if (self.columns == np.rint(self.columns)).all() else self.columns
+        where = {"columns": columns.tolist(), "axis": self.axis.tolist(), "domain": self.domain}
         return {"forward": "convolution", **self.convolution.state(), **where}
 
     def positions(self) -> NDArray[np.float64]:
-        """Fractional cell indices (k * s, 3) of the predicted samples: where each one looks."""
-        faces = self.faces if self.faces.shape[1] > 1 else self._nominal_faces()
+        """Fractional cell indices (k * s, 3) of the predicted samples: where each one looks, NaN outside the unit."""
+        faces = self._known_faces()
         distinct = faces[:1] if _shared(faces) else faces
         below_top = np.stack([np.interp(self.axis, row, np.arange(len(row)), left=np.nan, right=np.nan) for row in distinct])
         positions = np.empty((len(faces), len(self.axis), 3))
         positions[..., :2] = self.columns[:, None]
-        positions[..., 2] = self.grid.resolution[2] - 0.5 - below_top
+        outside = (below_top < self._unit.first[:, None]) | (below_top > self._unit.last[:, None] + 1)
+        positions[..., 2] = np.where(outside, np.nan, self.grid.resolution[2] - 0.5 - below_top)
         return positions.reshape(-1, 3)
 
     def near_edges(self) -> NDArray[np.bool_]:
-        """Which predicted samples (k * s,) lie within half a wavelet of the grid's top or base, and see reflectors beyond."""
-        faces = self.faces if self.faces.shape[1] > 1 else self._nominal_faces()
-        reach = self.convolution.wavelet.reach
-        return np.asarray(((self.axis - faces[:, :1] < reach) | (faces[:, -1:] - self.axis < reach)).ravel())
+        """Which predicted samples (k * s,) lie within half a wavelet of the unit's top or base, and see reflectors beyond."""
+        faces, reach = self._known_faces(), self.convolution.wavelet.reach
+        top, base = at(faces, self._unit.first), at(faces, self._unit.last + 1)
+        return np.asarray(((self.axis - top < reach) | (base - self.axis < reach)).ravel())
 
-    def _nominal_faces(self) -> NDArray[np.float64]:
-        """Face times with the rock's velocity at half of its property: where samples are looked for before m is known."""
+    def _known_faces(self) -> NDArray[np.float64]:
+        """Face times; where they depend on m, with the rock's velocity at half of its property, to look for samples before."""
+        if self.faces.shape[1] > 1:
+            return self.faces
         velocity = float(self.convolution.rock.velocity(torch.tensor(0.5, dtype=torch.float64)))
-        return np.asarray(self.faces + 2 * (self.heights[:, :1] - self.heights) / velocity)
+        return np.asarray(self.faces + 2 * (at(self.heights, self._unit.first) - self.heights) / velocity)
 
     def _reflectivity(self, impedance: Tensor) -> Tensor:
         options = self.convolution
+        impedance = self._unit.enclosed(impedance, options.over, options.under)
         over = impedance[..., :1] if options.over is None else torch.full_like(impedance[..., :1], options.over)
         under = impedance[..., -1:] if options.under is None else torch.full_like(impedance[..., -1:], options.under)
         return reflectivity(torch.cat([over, impedance, under], dim=-1), options.reflectivity, options.reference)
@@ -265,26 +280,34 @@ class Synthetic:
             self._cast[key] = self._kernel.to(m)
         return self._cast[key]
 
-    def _moving(self, cells: Tensor, coefficients: Tensor) -> Tensor:
-        """Traces (n, k, s) where the reflectors' times depend on the realization, hence are differentiated too.
+    def _times(self, cells: Tensor) -> Tensor:
+        """Times (n, k, nz + 1) of the faces; those that depend on the realization are differentiated too."""
+        faces = torch.as_tensor(self.faces).to(cells)
+        if self.faces.shape[1] > 1:
+            return faces.expand(len(cells), *self.faces.shape)
+        thickness = torch.as_tensor(-np.diff(self.heights, axis=1)).to(cells)
+        travel = (2 * thickness / self.convolution.rock.velocity(cells)).cumsum(-1)
+        travel = torch.cat([torch.zeros_like(travel[..., :1]), travel], dim=-1)
+        start = torch.as_tensor(self._unit.first, device=cells.device)[:, None].expand(*travel.shape[:2], 1)
+        return faces + travel - travel.gather(-1, start)
+
+    def _spread(self, times: Tensor, coefficients: Tensor) -> Tensor:
+        """Traces (n, k, s) of reflectors at any times (n, k, nz + 1).
 
         Each reflector is spread over four samples of the wavelet's own step by the kernel that interpolates the wavelet, so
         that convolution afterwards equals the wavelet at the exact time.
         """
         wavelet, subsampling, count = self._fine()
-        thickness = torch.as_tensor(-np.diff(self.heights, axis=1)).to(cells)
-        travel = (2 * thickness / self.convolution.rock.velocity(cells)).cumsum(-1)
-        times = torch.as_tensor(self.faces).to(cells) + torch.cat([torch.zeros_like(travel[..., :1]), travel], dim=-1)
         half = len(wavelet.samples) // 2
         position = (times - float(self.axis[0])) / wavelet.step + half
         base = position.detach().floor()
-        spikes = cells.new_zeros((*coefficients.shape[:2], count + 2 * half))
+        spikes = coefficients.new_zeros((*coefficients.shape[:2], count + 2 * half))
         for offset in range(1 - CUBIC_REACH, CUBIC_REACH + 1):
             index = base + offset
             inside = (index >= 0) & (index < spikes.shape[-1])
             weight = coefficients * cubic(position - index) * inside
             spikes = spikes.scatter_add(-1, index.clamp(0, spikes.shape[-1] - 1).long(), weight)
-        taps = torch.as_tensor(wavelet.samples[::-1].copy()).to(cells)[None, None]
+        taps = torch.as_tensor(wavelet.samples[::-1].copy()).to(coefficients)[None, None]
         traces = torch.nn.functional.conv1d(spikes.flatten(0, 1)[:, None], taps)
         return traces[:, 0, ::subsampling].reshape(*coefficients.shape[:2], -1)
 
@@ -298,14 +321,6 @@ class Synthetic:
         if abs(step / subsampling / wavelet.step - 1) > 1e-9:
             wavelet = wavelet.resampled(step / subsampling)
         return wavelet, subsampling, (len(self.axis) - 1) * subsampling + 1
-
-
-def column_faces(grid: Grid, columns: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Heights z (k, nz + 1) in metres of the cell faces of grid columns (k, 2), from top to bottom."""
-    nz = grid.resolution[2]
-    iz = np.arange(nz, -1, -1) - 0.5
-    index = np.column_stack([np.repeat(columns, nz + 1, axis=0), np.tile(iz, len(columns))])
-    return grid.xyz(index)[:, 2].reshape(len(columns), nz + 1)
 
 
 def _shared(faces: NDArray[np.float64]) -> bool:

@@ -145,11 +145,12 @@ def _thickness(each: Floats, columns: _Columns, mean: float) -> dict[str, Any]:
     slope = np.diff(columns.values, axis=2) / np.diff(columns.z)
     inside = (columns.values[..., :-1] >= 0) & (columns.values[..., 1:] <= 1) & columns.present[..., None] & (slope > 0)
     layers = 1 / (slope * each[..., None])[inside]
+    spread = np.ptp(np.quantile(layers, [0.16, 0.84])) / 2 if len(layers) else 0.0
     low, high = np.quantile(each[columns.present], [0.05, 0.95])
     return {
         "thickness": [float(low), mean, float(high)],
         "pinched_columns": int((each[columns.present] < 0.01 * mean).sum()),
-        "layer_thickness_spread": float(layers.std() / layers.mean()) if len(layers) else 0.0,
+        "layer_thickness_spread": float(spread),
     }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gempy_gan.errors import FormatError, GempyGanError, GridError
+from gempy_gan.errors import FormatError, GempyGanError, GempyGanWarning, GridError
 from gempy_gan.frame import Extent
 from gempy_gan.frame_fit import fit_frame
 from gempy_gan.gempy_model import as_extent, cells_of, evaluate, gempy, local_extent, map_extent, regular_grid, rotation
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gempy_gan.ensemble import Ensemble
 
 SEARCH = 24  # cells per axis with which the unit's box is looked for, at least
+LOST = 0.02  # share of the unit's nodes outside the frame, above which a warning says so
 SAME = 1e-4  # of a unit's thickness, within which a cell's centre is found again
 
 
@@ -65,10 +66,11 @@ def from_gempy(
     cut out of their column. Where S turns around inside the unit its column is proportional instead, and all of them where this
     happens in more than a tenth, with a GempyGanWarning. `grid.frame.quality` says how far to trust the frame: `monotone_share`,
     the share of columns in which S grows all the way up; `replaced_columns` and `pinched_columns` (thinner than a hundredth of
-    the mean), their numbers; `thickness` [5 %, mean, 95 %] of the columns in metres; `layer_thickness_spread`, standard deviation
-    over mean of the heights of layers within columns; `field_error`, how far in t the field is off between its nodes;
-    `never_sampled`, the share of cells that no place in the model belongs to; `reappearing`, the share of the unit that lies
-    outside the frame, because a column passes through the unit more than once. Fault blocks are told by `grid.frame.blocks(xyz)`.
+    the mean), their numbers; `thickness` [5 %, mean, 95 %] of the columns in metres; `layer_thickness_spread`, half the range of
+    the middle two thirds of the layers' heights, relative to the mean of their column; `field_error`, how far in t the field is
+    off between its nodes; `never_sampled`, the share of cells that no place in the model belongs to; `outside`, the share of the
+    unit that lies outside the frame, because a column passes through it once more (or beyond the thickness of "distance"). Fault
+    blocks are told by `grid.frame.blocks(xyz)`.
 
     Raises GempyGanError when the element is unknown, a fault, without the surfaces that its frame needs, or offset by a finite
     fault, or GemPy cannot compute the model; GridError when the unit has no cell, the extent leaves the model, or its grid is
@@ -116,7 +118,15 @@ def _framed(
     sampled = np.abs(fitted.to_box(centres)[:, 2] - np.tile((np.arange(cells[2]) + 0.5) / cells[2], cells[0] * cells[1])) < SAME
     active = sampled & _in_unit(asked, centres, fitted, field) & _under_topography(geo_model, centres)
     where, turned = map_extent(geo_model, fitted.extent), rotation(geo_model)
-    quality = {"never_sampled": 1 - float(sampled.mean()), "reappearing": _reappearing(fitted, field)}
+    outside = _outside(fitted, field)
+    quality = {"never_sampled": 1 - float(sampled.mean()), "outside": outside}
+    if outside > LOST and mode != "distance":  # which leaves out what lies beyond the thickness
+        warnings.warn(
+            f"{outside:.0%} of the unit {element!r} lies outside its frame, which holds one passage of each column through the "
+            'unit. Check the model there, or take frame="box".',
+            GempyGanWarning,
+            stacklevel=3,
+        )
     frame = replace(fitted, extent=where, rotation=turned, quality={**fitted.quality, **quality})
     return _with_active(Grid(where, cells, turned, frame=frame), active.reshape(cells), element)
 
@@ -137,7 +147,7 @@ def _in_unit(asked: Any, points: NDArray[np.float64], frame: UnitFrame, field: U
     return np.asarray(inside)
 
 
-def _reappearing(frame: UnitFrame, field: UnitField) -> float:
+def _outside(frame: UnitFrame, field: UnitField) -> float:
     """The share of the unit's nodes that the frame leaves outside."""
     mx, my, mz = field.unit.shape
     t = frame.to_box(nodes_of(field.box, (mx, my, mz))[field.unit.ravel()])[:, 2]

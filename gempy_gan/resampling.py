@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,9 +11,12 @@ from gempy_gan.constraints import SoftData
 from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import OUTSIDE, Grid
 from gempy_gan.seismic import Domain, SeismicCube
+from gempy_gan.unit_frame import UnitFrame
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+WITHIN = 0.499  # of a cell, by which a trace may stand off the centre of the column whose cells predict it
 
 
 class BoundForward(Protocol):
@@ -33,7 +36,7 @@ class TraceForward(Protocol):
     """What predicts traces once it is bound, such as `forward.Convolution`."""
 
     def bind(self, grid: Grid, columns: ArrayLike, axis: ArrayLike, domain: Domain) -> BoundForward:
-        """The operator for these columns (k, 2) and axis values (s,)."""
+        """The operator for these columns (k, 2), which may be fractional (see `resample`), and axis values (s,)."""
 
 
 def resample(
@@ -50,8 +53,11 @@ def resample(
     """Traces on grid columns as SoftData with values (columns, samples); only columns that a live trace reaches.
 
     Amplitudes are kept as they are: each column takes whole traces, and samples stay at the cube's own times (depths), cut to
-    those that fall between the grid's top and base. Samples within half a wavelet of top or base also see reflectors outside
-    the grid, which the forward does not know; `report["samples_near_edges"]` counts them, and `window` leaves them out.
+    those that fall between the top and base of the column's active cells. Samples within half a wavelet of top or base also see
+    reflectors outside, which the forward does not know; `report["samples_near_edges"]` counts them, and `window` leaves them out.
+
+    In the frame of a unit the height of a layer changes within a column of cells: there a trace ("nearest") is predicted where it
+    stands itself, as a fractional column, from the cells of the column around it.
 
     Parameters
     ----------
@@ -114,9 +120,16 @@ def resample(
 
 def _columns_of(xy: NDArray[np.float64], grid: Grid) -> NDArray[np.int64]:
     """Flat column index ix * ny + iy of map positions (n, 2), -1 outside."""
-    middle = np.full((len(xy), 1), 0.5 * (grid.extent[4] + grid.extent[5]))
-    cells = grid.cells(np.hstack([xy, middle]))
-    return np.where(cells[:, 0] == OUTSIDE, OUTSIDE, cells[:, 0] * grid.resolution[1] + cells[:, 1])
+    position, (nx, ny) = _fractional(xy, grid) + 0.5, grid.resolution[:2]
+    inside = np.asarray(((position >= 0) & (position <= [nx, ny])).all(axis=1))
+    ix, iy = np.minimum(np.floor(np.where(inside[:, None], position, 0)), [nx - 1, ny - 1]).astype(np.int64).T
+    return np.where(inside, ix * ny + iy, OUTSIDE)
+
+
+def _fractional(xy: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Fractional columns (n, 2) of map positions (n, 2); whole numbers are the columns' centres."""
+    points = np.hstack([xy, np.full((len(xy), 1), grid.extent[4])])
+    return np.asarray(grid.frame.to_box(points)[:, :2] * grid.resolution[:2] - 0.5)
 
 
 def _reachable(grid: Grid) -> NDArray[np.bool_]:
@@ -129,11 +142,14 @@ def _centres(grid: Grid, index: NDArray[np.int64]) -> NDArray[np.float64]:
     return grid.xyz(np.hstack([index, middle]))[:, :2]
 
 
-Assigned = tuple[NDArray[np.int64], NDArray[np.float32], int, float]
+Assigned = tuple[NDArray[Any], NDArray[np.float32], int, float]
 
 
 def _nearest(cube: SeismicCube, grid: Grid, live: NDArray[np.int64], within: float | None) -> Assigned:
-    """Columns (k, 2), their traces (k, samples), the number of traces used and the largest distance to a centre."""
+    """Columns (k, 2), their traces (k, samples), the number of traces used and the largest distance to a centre.
+
+    In the frame of a unit the columns are fractional: the places of the traces, within half a cell of the columns' centres.
+    """
     from scipy.spatial import cKDTree
 
     limit = 0.5 * float(np.hypot(*grid.cell_size[:2])) if within is None else float(within)
@@ -148,12 +164,15 @@ def _nearest(cube: SeismicCube, grid: Grid, live: NDArray[np.int64], within: flo
     order = order[np.isfinite(distance[order])]
     _, first = np.unique(trace[order], return_index=True)  # a trace goes to the closest of the columns that want it
     keep = np.sort(order[first])
-    return index[keep], cube.traces[live[trace[keep]]], len(keep), float(distance[keep].max(initial=0.0))
+    chosen, places = live[trace[keep]], index[keep]
+    if isinstance(grid.frame, UnitFrame):
+        places = np.clip(_fractional(cube.xy[chosen], grid), places - WITHIN, places + WITHIN)
+    return places, cube.traces[chosen], len(keep), float(distance[keep].max(initial=0.0))
 
 
 def _mean(cube: SeismicCube, grid: Grid, live: NDArray[np.int64], home: NDArray[np.int64]) -> Assigned:
     """As `_nearest`, with the mean of the traces inside each column."""
-    reachable = _reachable(grid).ravel()
+    reachable = np.asarray(_reachable(grid).ravel())
     inside = np.flatnonzero((home != OUTSIDE) & reachable[home])
     flat, group, count = np.unique(home[inside], return_inverse=True, return_counts=True)
     index = np.stack(np.unravel_index(flat, grid.resolution[:2]), axis=1)
@@ -166,7 +185,7 @@ def _mean(cube: SeismicCube, grid: Grid, live: NDArray[np.int64], home: NDArray[
 
 
 def _bind(
-    forward: TraceForward, cube: SeismicCube, grid: Grid, index: NDArray[np.int64], window: tuple[float, float] | None
+    forward: TraceForward, cube: SeismicCube, grid: Grid, index: NDArray[Any], window: tuple[float, float] | None
 ) -> tuple[BoundForward, NDArray[np.bool_], NDArray[np.bool_]]:
     """The operator for the samples within grid and window, which samples (s,) those are, and which data (k, s) are known."""
     low, high = window or (-np.inf, np.inf)

@@ -20,7 +20,7 @@ Evaluate = Callable[[Floats], Fields]
 
 PROBE = (9, 9, 41)  # nodes of the lattice on which the unit's heights are looked for
 COARSE = (25, 25, 25)  # nodes of the lattice on which the model is asked
-FINER = (49, 49, 49)  # and where splines over that are not accurate
+FINER = (41, 41, 33)  # and where splines over that are not accurate
 ACCURATE = 0.002  # of the unit's thickness
 CHECKS = 250  # points at which accuracy is measured
 ON_FAULT = 1e-4  # of the range of a fault's field: nodes this near to zero lie on the fault

@@ -39,7 +39,7 @@ class Faults:
         """On the far side of which faults (f, N) points lie, given in steps of the lattice (3, N)."""
         found = np.zeros((len(self.sides), nodes.shape[1]), dtype=np.bool_)
         for k, side in enumerate(self.sides):
-            found[k] = _linear(side, nodes) + self.jumps[k] @ found > 0
+            found[k] = _extended(side, nodes) + self.jumps[k] @ found > 0
         return found
 
     def blocks(self, nodes: Floats) -> NDArray[np.int64]:
@@ -308,3 +308,14 @@ def _linear(lattice: Lattice, nodes: Floats) -> Floats:
     from scipy.ndimage import map_coordinates
 
     return np.asarray(map_coordinates(lattice, nodes, order=1, mode="nearest", output=np.float64))
+
+
+def _extended(lattice: Lattice, nodes: Floats) -> Floats:
+    """As `_linear`, but going on above and below the lattice as within its last step."""
+    value, last = _linear(lattice, nodes), lattice.shape[2] - 1
+    beyond = nodes[2] - np.clip(nodes[2], 0, last)
+    out = np.flatnonzero(beyond)
+    if len(out):
+        inner = np.vstack([nodes[:2, out], np.where(beyond[out] > 0, last - 1, 1)[None]])
+        value[out] += np.abs(beyond[out]) * (value[out] - _linear(lattice, inner))
+    return value

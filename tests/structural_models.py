@@ -1,4 +1,4 @@
-"""Small GemPy models for the tests: a gentle fold, the same cut by a fault, on a rotated grid, or of very many thin layers.
+"""Small GemPy models for the tests: folds, dips and wedges, faulted, eroded, on a rotated grid, or of very many thin layers.
 
 Every surface is an explicit function of x and y, so a test knows the unit of each point without asking GemPy.
 """
@@ -157,3 +157,53 @@ def many_layers(count: int = 140) -> Any:
         )
     group = gp.data.StructuralGroup("Layers", elements, gp.data.StackRelationType.ERODE)
     return assemble(gp, "layers", [group], (2, 2, 2 * count))
+
+
+def bed(name: str, height: Any, oriented: bool = True, nx: int = 6, ny: int = 2) -> Any:
+    """A structural element whose base lies at `height(xyz)`, known at nx x ny points, with its true dips there if `oriented`."""
+    data = gempy().data
+    x, y = points(nx, ny)
+    xyz = np.column_stack([x, y, np.zeros_like(x)])
+    z = height(xyz)
+    dip_x, dip_y = (height(xyz + step) - height(xyz - step) for step in np.eye(3)[:2])
+    pole = np.stack([-dip_x / 2, -dip_y / 2, np.ones_like(z)], axis=1)
+    pole /= np.linalg.norm(pole, axis=1, keepdims=True)
+    names = [name] * len(x)
+    return data.StructuralElement(
+        name=name,
+        color="#56B4E9",
+        surface_points=data.SurfacePointsTable.from_arrays(x, y, z, names),
+        orientations=data.OrientationsTable.from_arrays(x, y, z, *pole.T, names)
+        if oriented
+        else data.OrientationsTable.initialize_empty(),
+    )
+
+
+def group_of(name: str, *elements: Any, relation: str = "ERODE") -> Any:
+    """A structural group of elements, young to old."""
+    gp = gempy()
+    faults = gp.data.FaultsRelationSpecialCase.OFFSET_ALL if relation == "FAULT" else None
+    kind = gp.data.StackRelationType[relation]
+    return gp.data.StructuralGroup(name, list(elements), kind, **({"fault_relations": faults} if faults else {}))
+
+
+def fault_group(dip: float = 90.0) -> Any:
+    """A fault at x = FAULT_X at a height of -500 m, dipping to the east by so many degrees."""
+    data = gempy().data
+    y = np.array([100.0, 800.0, 1500.0] * 2)
+    z = np.array([-100.0] * 3 + [-900.0] * 3)
+    names = ["Fault"] * 6
+    x = FAULT_X + (-500.0 - z) / np.tan(np.deg2rad(dip))
+    pole = np.sin(np.deg2rad(dip)), 0.0, np.cos(np.deg2rad(dip))
+    fault = data.StructuralElement(
+        name="Fault",
+        color="#000000",
+        surface_points=data.SurfacePointsTable.from_arrays(x, y, z, names),
+        orientations=data.OrientationsTable.from_arrays([FAULT_X], [800.0], [-500.0], *([c] for c in pole), ["Fault"]),
+    )
+    return group_of("Faults", fault, relation="FAULT")
+
+
+def model_of(name: str, *groups: Any, resolution: tuple[int, int, int] = (16, 12, 20)) -> Any:
+    """A GeoModel of structural groups, young to old."""
+    return assemble(gempy(), name, list(groups), resolution)
