@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,15 +17,14 @@ from gempy_gan.ensemble import DIMS, Ensemble
 from gempy_gan.errors import FormatError, GempyGanError
 from gempy_gan.grid import OUTSIDE, Grid
 from gempy_gan.properties import Property
-from gempy_gan.resampling import TraceForward
+from gempy_gan.resampling import WITHIN, TraceForward
 from gempy_gan.seismic import SeismicCube
+from gempy_gan.unit_frame import UnitFrame
 from gempy_gan.wells import WellLog
-
-if TYPE_CHECKING:
-    from gempy_gan.forward import Synthetic
 
 Curve = tuple[str, str, NDArray[np.float64]]
 QUANTILES = (0.1, 0.5, 0.9)
+TRACES = 4096  # predicted at once
 VERTICAL = 1e-6  # metres by which a vertical well may leave its line
 
 
@@ -93,25 +91,28 @@ def write_log(log: WellLog, path: str | os.PathLike[str]) -> list[Path]:
 def synthetic(ensemble: Ensemble, cube: SeismicCube, forward: TraceForward, realization: int = 0) -> SeismicCube:
     """The traces of one realization (counted from 0) at the positions of a survey, on its axis.
 
-    Each trace is that of the grid column it stands in; traces outside the grid or its active cells, and those that are dead in
-    the survey, are dead (NaN). `forward` is what the inversion used, not bound: `forward.Convolution(...)`.
+    Each trace is that of the grid column it stands in; in the frame of a unit, with the column's layers as high as they are
+    where it stands. Traces outside the grid or its active cells, and those that are dead in the survey, are dead (NaN).
+    `forward` is what the inversion used, not bound: `forward.Convolution(...)`.
 
     Raises GempyGanError when no live trace stands over an active cell, the realization or the property is missing, and what
     binding `forward` to this axis raises.
     """
     import torch
 
-    columns = _columns(ensemble.grid, cube)
-    live = (columns[:, 0] != OUTSIDE) & ~cube.dead
-    if not live.any():
+    places = _places(ensemble.grid, cube)
+    live = np.flatnonzero(np.isfinite(places[:, 0]) & ~cube.dead)
+    if not len(live):
         raise GempyGanError("No live trace of the survey stands over an active cell of the ensemble's grid. Check coordinates.")
-    distinct, rows = np.unique(columns[live], axis=0, return_inverse=True)
-    bound: Synthetic = forward.bind(ensemble.grid, distinct, cube.axis, cube.domain)  # type: ignore[assignment]
-    name = getattr(bound, "property", None) or _only(ensemble.properties).name
-    values = ensemble.realization(realization)[[p.name for p in ensemble.properties].index(ensemble.property(name).name)]
-    predicted = bound(torch.as_tensor(np.ascontiguousarray(values))[None, None])
     traces = np.full(cube.traces.shape, np.nan, np.float32)
-    traces[live] = predicted.detach().numpy().reshape(len(distinct), -1)[rows.ravel()]
+    values: torch.Tensor | None = None
+    for part in np.array_split(live, -(-len(live) // TRACES)):
+        bound = forward.bind(ensemble.grid, places[part], cube.axis, cube.domain)
+        if values is None:
+            name = getattr(bound, "property", None) or _only(ensemble.properties).name
+            index = ensemble.properties.index(ensemble.property(name))
+            values = torch.as_tensor(np.ascontiguousarray(ensemble.realization(realization)[None, [index]]))
+        traces[part] = bound(values).detach().numpy().reshape(len(part), -1)
     return replace(cube, traces=traces, health=())
 
 
@@ -155,17 +156,22 @@ def _drawn(along: xr.DataArray, prop: Property, realizations: Sequence[int]) -> 
         yield f"{prop.name.upper()}_R{number}", prop.unit, along.values[numbers.index(number)].astype(np.float64)
 
 
-def _columns(grid: Grid, cube: SeismicCube) -> NDArray[np.int64]:
-    """The grid column (n, 2) [ix, iy] that each trace stands in, -1 where it is outside or the column has no active cell."""
-    middle = np.full((len(cube.xy), 1), 0.5 * (grid.extent[4] + grid.extent[5]))
+def _places(grid: Grid, cube: SeismicCube) -> NDArray[np.float64]:
+    """The column (n, 2) that each trace stands in, NaN where it is outside or the column has no active cell.
+
+    Fractional in the frame of a unit, as `resample` binds traces there.
+    """
     shape = np.array(grid.resolution[:2])
-    position = grid.frame.to_box(np.hstack([cube.xy, middle]))[:, :2] * shape
+    position = grid.frame.to_box(np.hstack([cube.xy, np.full((len(cube.xy), 1), grid.extent[4])]))[:, :2] * shape
     over = np.flatnonzero(((position >= 0) & (position <= shape)).all(axis=1))
     column = np.minimum(np.floor(position[over]).astype(np.int64), shape - 1)
     active = np.asarray(grid.active_cells.any(axis=2))[tuple(column.T)]
-    index = np.full(position.shape, OUTSIDE, dtype=np.int64)
-    index[over[active]] = column[active]
-    return index
+    over, column = over[active], column[active]
+    places = np.full(position.shape, np.nan)
+    places[over] = column
+    if isinstance(grid.frame, UnitFrame):
+        places[over] = np.clip(position[over] - 0.5, column - WITHIN, column + WITHIN)
+    return places
 
 
 def _only(properties: Sequence[Property]) -> Property:

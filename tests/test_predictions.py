@@ -20,6 +20,7 @@ from gempy_gan.predictions import log_along, synthetic
 from gempy_gan.properties import Property
 from gempy_gan.resampling import resample
 from gempy_gan.seismic import SeismicCube
+from gempy_gan.unit_frame import SurfaceFrame
 from gempy_gan.wells import WellLog
 
 
@@ -166,6 +167,26 @@ def test_traces_are_those_that_the_inversion_predicts(tmp_path):
     assert len(columns) == 15  # 16 columns, one under the dead trace
     assert made.dead.sum() == 30 - 15
     assert np.abs(made.traces[~made.dead]).max() > 0.01
+
+
+def test_traces_of_a_unit_are_predicted_where_they_stand(tmp_path):
+    import torch
+
+    base = np.tile(np.linspace(-400, -350, 9, dtype=np.float32)[:, None], (1, 3))[None]
+    frame = SurfaceFrame(BOX.extent, 0.0, 100.0, "column", None, {}, base, base + np.float32(100))
+    grid = Grid(BOX.extent, BOX.resolution, 0.0, None, frame)
+    cube = survey(tmp_path / "in.sgy")
+    cube = SeismicCube(cube.traces, cube.xy + np.array([5.0, 0.0]), cube.lines, 0.0, 0.002, "time")
+    ensemble = Ensemble.from_values(grid, ["coarse_fraction"], box_ensemble().values)
+    made = synthetic(ensemble, cube, CONVOLUTION, realization=2)
+    term = resample(cube, grid, forward=CONVOLUTION, std=1.0, within=8.0)
+    predicted = term.forward(torch.as_tensor(ensemble.values[2:]))[0].numpy().reshape(term.values.shape)
+    (first, last), axis = term.report["axis"], cube.axis
+    samples = (axis >= first - 1e-9) & (axis <= last + 1e-9)
+    for (u, v), trace in zip(term.forward.columns, predicted, strict=True):
+        at = np.flatnonzero((np.abs(cube.xy - [u * 25 + 12.5, v * 20 + 10]) < 1e-6).all(axis=1))
+        np.testing.assert_allclose(made.traces[at[0], samples], trace, atol=1e-6)
+    assert len(predicted) == 15
 
 
 @pytest.mark.parametrize("sample_format", [1, 5])
