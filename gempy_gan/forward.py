@@ -33,7 +33,7 @@ __all__ = [
     "well_tie",
 ]
 
-KERNEL = 2**24  # numbers in a table of the wavelet at all reflectors, above which it is not kept
+KERNEL = 2**26  # numbers in a table of the wavelet at all reflectors, above which it is not kept
 
 Reflectivity = Literal["exact", "log", "linear"]
 
@@ -308,8 +308,8 @@ class Synthetic:
             weight = coefficients * cubic(position - index) * inside
             spikes = spikes.scatter_add(-1, index.clamp(0, spikes.shape[-1] - 1).long(), weight)
         taps = torch.as_tensor(wavelet.samples[::-1].copy()).to(coefficients)[None, None]
-        traces = torch.nn.functional.conv1d(spikes.flatten(0, 1)[:, None], taps)
-        return traces[:, 0, ::subsampling].reshape(*coefficients.shape[:2], -1)
+        traces = torch.nn.functional.conv1d(spikes.flatten(0, 1)[:, None], taps, stride=subsampling)
+        return traces[:, 0].reshape(*coefficients.shape[:2], -1)
 
     def _fine(self) -> tuple[Wavelet, int, int]:
         """The wavelet on a step that divides the axis', how many such steps make one of it, and the samples they make."""
