@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -155,23 +156,36 @@ def _outside(frame: UnitFrame, field: UnitField) -> float:
     return float(((t < -slack) | (t > 1 + slack)).mean()) if len(t) else 0.0
 
 
-def to_gempy(ensemble: Ensemble, geo_model: Any, realization: int = 0, property: str | None = None) -> NDArray[np.float64]:
+def to_gempy(
+    ensemble: Ensemble | Sequence[Ensemble], geo_model: Any, realization: int = 0, property: str | None = None
+) -> NDArray[np.float64]:
     """One realization of a property on the regular grid of a GemPy model, (nx, ny, nz), NaN outside the ensemble's unit.
 
     Each cell of the model takes the value of the ensemble's cell that holds its centre; where that cell is not active, or
-    there is none, the array is NaN, which plots draw as nothing. `property=None` takes the first one. The array fits
-    `gempy_viewer.plot_2d(geo_model, override_regular_grid=...)`; give its `kwargs_lithology=` a `cmap` and a `norm` too,
-    for the viewer's own are those of the structural units.
+    there is none, the array is NaN, which plots draw as nothing. `property=None` takes the first one. Of several ensembles, one
+    for each unit, each fills its own cells. The array fits `gempy_viewer.plot_2d(geo_model, override_regular_grid=...)`; give its
+    `kwargs_lithology=` a `cmap` and a `norm` too, for the viewer's own are those of the structural units.
 
     A GeoModel takes no new attributes, so the array is returned and the model is not changed. Raises GempyGanError for an
-    unknown property or realization, GridError when the model has no regular grid or does not meet the ensemble's grid.
+    unknown property or realization, GridError when the model has no regular grid or does not meet an ensemble's grid.
     """
+    target = regular_grid(geo_model)
+    array = np.full(len(target.values), np.nan)
+    for one in ensemble if isinstance(ensemble, Sequence) else [ensemble]:
+        where, values = _at_centres(one, target, realization, property)
+        array[where] = values
+    return array.reshape(cells_of(target))
+
+
+def _at_centres(
+    ensemble: Ensemble, target: Any, realization: int, property: str | None
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which cells of one of GemPy's grids have their centres in active cells of the ensemble, and the values there."""
     name = ensemble.properties[0].name if property is None else ensemble.property(property).name
     if not -len(ensemble) <= realization < len(ensemble):
         raise GempyGanError(f"Realization {realization} was asked for, and the ensemble holds {len(ensemble)}. Count from 0.")
-    target = regular_grid(geo_model)
     cells = ensemble.grid.cells(target.values)
-    inside = cells[:, 0] != OUTSIDE
+    inside = np.asarray(cells[:, 0] != OUTSIDE)
     inside[inside] = ensemble.grid.active_cells[tuple(cells[inside].T)]
     if not inside.any():
         raise GridError(
@@ -179,9 +193,7 @@ def to_gempy(ensemble: Ensemble, geo_model: Any, realization: int = 0, property:
             f"ensemble's grid over {ensemble.grid.extent}. Expected them to overlap, in the same coordinates."
         )
     values = ensemble.dataset[name].isel(realization=realization).values
-    block = np.full(len(cells), np.nan)
-    block[inside] = values[tuple(cells[inside].T)]
-    return block.reshape(cells_of(target))
+    return inside, values[tuple(cells[inside].T)].astype(np.float64)
 
 
 def _unit_box(geo_model: Any, element: str, whole: Extent) -> Extent:

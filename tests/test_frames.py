@@ -321,6 +321,17 @@ def test_a_realization_comes_back_where_the_unit_is(made):
     assert np.isnan(array.ravel()[outside]).all()
 
 
+def test_several_units_come_back_into_one_array(made):
+    model, grid = made("fold")
+    cover = from_gempy(model, "Cover", (6, 5, 4), extent=models.EXTENT, frame="box")
+    parts = [Ensemble.from_values(g, ["value"], np.full((1, 1, *g.resolution), v)) for g, v in ((grid, 1.0), (cover, 2.0))]
+    array = to_gempy(parts, model)
+    z = model.grid.regular_grid.values[:, 2].reshape(array.shape)
+    assert set(np.unique(array[np.isfinite(array)])) == {1.0, 2.0}
+    np.testing.assert_array_equal(np.isfinite(to_gempy(parts[0], model)), array == 1.0)
+    assert z[array == 2.0].mean() > z[array == 1.0].mean() > z[np.isnan(array)].mean()
+
+
 ROCK, RICKER = forward.Impedance(), forward.ricker(40.0)
 AXIS = 0.004 * np.arange(60)
 
