@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gempy_gan.errors import PluginError as PluginError
     from gempy_gan.files import read as read
     from gempy_gan.files import write as write
+    from gempy_gan.files import write_surfaces as write_surfaces
     from gempy_gan.frame import Frame as Frame
     from gempy_gan.geomodel import from_gempy as from_gempy
     from gempy_gan.geomodel import load_gempy as load_gempy
@@ -43,12 +44,16 @@ if TYPE_CHECKING:
     from gempy_gan.plugins import get_forward as get_forward
     from gempy_gan.plugins import get_prior as get_prior
     from gempy_gan.plugins import get_strategy as get_strategy
+    from gempy_gan.predictions import log_along as log_along
+    from gempy_gan.predictions import synthetic as synthetic
+    from gempy_gan.predictions import write_log as write_log
     from gempy_gan.prior import DiffusionPrior as DiffusionPrior
     from gempy_gan.prior import LatentPrior as LatentPrior
     from gempy_gan.prior import Prior as Prior
     from gempy_gan.prior import Simulator as Simulator
     from gempy_gan.prior import TunablePrior as TunablePrior
     from gempy_gan.properties import Property as Property
+    from gempy_gan.property_field import to_property_field as to_property_field
     from gempy_gan.resampling import resample as resample
     from gempy_gan.seismic import SeismicCube as SeismicCube
     from gempy_gan.strategy import Draws as Draws
@@ -73,7 +78,7 @@ _HOME = {
     "diagnostics": ("diagnose",),
     "ensemble": ("Ensemble",),
     "errors": ("FormatError", "GempyGanError", "GempyGanWarning", "GridError", "PluginError"),
-    "files": ("read", "write"),
+    "files": ("read", "write", "write_surfaces"),
     "frame": ("Frame",),
     "geomodel": ("from_gempy", "load_gempy", "to_gempy"),
     "grid": ("Grid",),
@@ -84,8 +89,10 @@ _HOME = {
     "likelihood": ("Likelihood",),
     "metrics": ("validate",),
     "plugins": ("get_forward", "get_prior", "get_strategy"),
+    "predictions": ("log_along", "synthetic", "write_log"),
     "prior": ("DiffusionPrior", "LatentPrior", "Prior", "Simulator", "TunablePrior"),
     "properties": ("Property",),
+    "property_field": ("to_property_field",),
     "resampling": ("resample",),
     "seismic": ("SeismicCube",),
     "strategy": ("Draws", "Strategy"),

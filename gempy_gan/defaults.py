@@ -67,6 +67,7 @@ def gempy_gan_register_formats(register: Register) -> None:
     register("netcdf", "gempy_gan.formats.netcdf", "all realizations, CF conventions", (".nc",))
     register("eclipse", "gempy_gan.formats.eclipse", "corner-point grid and properties", (".grdecl", ".egrid"))
     register("roff", "gempy_gan.formats.roff", "corner-point grid and properties, FMU layout on request", (".roff",))
+    register("resqml", "gempy_gan.formats.resqml", "IJK grid, RESQML 2.0.1, a property per realization", (".epc",))
     register("vtk", "gempy_gan.formats.vtk", "image or structured grid", (".vti", ".vts"))
     register("gslib", "gempy_gan.formats.gslib", "columns of text, x fastest, z up", (".gslib", ".dat"))
 
