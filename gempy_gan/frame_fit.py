@@ -50,7 +50,7 @@ def fit_frame(
         mode = "column"
     if mode == "scalar":
         return _scalar_frame(field, columns, quality, unit), field
-    return _surface_frame(field, columns, mode, thickness, quality, unit), field
+    return _surface_frame(field, columns, mode, thickness, quality), field
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _scalar_frame(field: UnitField, columns: _Columns, quality: dict[str, Any], 
 
 
 def _surface_frame(
-    field: UnitField, columns: _Columns, mode: Mode, thickness: float | None, quality: dict[str, Any], unit: str
+    field: UnitField, columns: _Columns, mode: Mode, thickness: float | None, quality: dict[str, Any]
 ) -> SurfaceFrame:
     if field.surface is None:
         pairs = [_surfaces(columns, -float(offset), 1 - float(offset)) for offset in field.offsets]
