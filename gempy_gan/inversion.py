@@ -214,6 +214,8 @@ def describe_strategy(strategy: Strategy) -> dict[str, Any]:
 def digest(constraints: Constraints) -> str:
     """SHA-256 over every value, position and standard deviation of the constraints."""
     found = hashlib.sha256(repr(constraints.grid.to_dict()).encode())
+    for name, (_, array) in sorted(constraints.grid.frame.arrays().items()):
+        found.update(name.encode() + np.ascontiguousarray(array).tobytes())
     found.update(np.packbits(constraints.grid.active_cells).tobytes())
     for term in constraints.terms:
         found.update(term.values.tobytes() + term.std.tobytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from gempy_gan.errors import GempyGanError, GempyGanWarning, GridError
 from gempy_gan.files import read, write
 from gempy_gan.frame_fit import fit_frame
 from gempy_gan.gempy_model import Fields, evaluate
+from gempy_gan.inversion import digest
 from gempy_gan.observations import read_constraints, write_constraints
 from gempy_gan.properties import Property
 from gempy_gan.seismic import SeismicCube
@@ -282,6 +284,16 @@ def test_framed_grids_survive_files_and_dicts(made, tmp_path):
     assert column != made("fold")[1].frame
     with pytest.raises(GempyGanError, match="starts with 'frame_'"):
         Ensemble.from_values(grid, ["frame_t"], values)
+
+
+def test_runs_tell_frames_apart():
+    column = fit_frame(asked(lambda p: (p[:, 2] + 100) / 50), BOX, (3, 2, 4), "column", None, "A")[0]
+    other = replace(column, base=column.base - np.float32(0.5))
+    known = [
+        Constraints(Grid(BOX, (3, 2, 4), frame=frame), HardData([[0, 0, 0]], [1.0], 0.1, "porosity")) for frame in (column, other)
+    ]
+    assert column.to_dict() == other.to_dict()
+    assert digest(known[0]) != digest(known[1])
 
 
 def deviated(name="D-1", n=400):
