@@ -57,14 +57,14 @@ def test_constraints_fit_their_grid():
     assert [len(term) for term in both.hard] == [2, 2]
 
 
-def seismic():
+def seismic(grid=GRID):
     operator = get_forward(
         "convolution", wavelet={"kind": "ricker", "frequency": 30.0}, velocity=2500.0, rock={"kind": "two end members"}
     )
     columns, axis = [[0, 0], [3, 4]], 0.004 * np.arange(8)
     values = np.linspace(-1, 1, 16).reshape(2, 8)
     values[0, 3] = np.nan
-    return SoftData(values, 0.1, operator.bind(GRID, columns, axis, "time"), cells=np.ones((16, 3)))
+    return SoftData(values, 0.1, operator.bind(grid, columns, axis, "time"), cells=np.ones((16, 3)))
 
 
 def test_constraints_survive_their_file(tmp_path):
@@ -72,7 +72,8 @@ def test_constraints_survive_their_file(tmp_path):
 
     active = np.ones(GRID.resolution, dtype=bool)
     active[0, 0, 1] = False
-    written = Constraints(GRID.with_active(active), hard(wells=["W-1", "Å 2"], report={"samples": 7}), seismic())
+    grid = GRID.with_active(active)
+    written = Constraints(grid, hard(wells=["W-1", "Å 2"], report={"samples": 7}), seismic(grid))
     found = read_constraints(write_constraints(written, tmp_path / "constraints.nc"))
     assert found.grid == written.grid
     assert found.hard[0].wells.tolist() == ["W-1", "Å 2"]
