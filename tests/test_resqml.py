@@ -8,6 +8,7 @@ import pytest
 from ensembles import FACIES, LOCAL, POROSITY, UTM, assert_same, block, ensembles
 from folds import fold_from_dict, folded_ensemble, folded_grid
 from hypothesis import HealthCheck, given, settings
+from resqml_reader import found_by_fesapi
 
 import gempy_gan.grid
 from gempy_gan.ensemble import Ensemble
@@ -26,97 +27,48 @@ def _folds_are_read(monkeypatch):
     monkeypatch.setattr(gempy_gan.grid, "frame_from_dict", fold_from_dict)
 
 
-@pytest.fixture(scope="module")
-def fesapi():
-    return pytest.importorskip("fesapi", reason="fesapi, an independent reader of RESQML, is not installed: pip install fesapi")
-
-
-class Read:
-    """What fesapi finds in a file that holds one grid."""
-
-    def __init__(self, fesapi, path):
-        self.fesapi, self.repository = fesapi, fesapi.DataObjectRepository()
-        self.file = fesapi.EpcDocument(str(path))
-        self.file.deserializeInto(self.repository)
-        assert self.repository.getIjkGridRepresentationCount() == 1
-        self.grid = self.repository.getIjkGridRepresentation(0)
-        self.shape = (self.grid.getKCellCount(), self.grid.getJCellCount(), self.grid.getICellCount())
-
-    def nodes(self):
-        """Points (nx + 1, ny + 1, nz + 1, 3) on the map, z up, the lowest first."""
-        count = self.grid.getXyzPointCountOfAllPatches()
-        points = self.fesapi.DoubleArray(3 * count)
-        self.grid.getXyzPointsOfAllPatchesInGlobalCrs(points.cast())
-        nk, nj, ni = self.shape
-        array = np.array([points.getitem(n) for n in range(3 * count)]).reshape(nk + 1, nj + 1, ni + 1, 3)
-        return array.transpose(2, 1, 0, 3)[:, :, ::-1] * [1, 1, -1]
-
-    def properties(self):
-        """The grid's properties by title and realization index."""
-        found = [self.grid.getValuesProperty(n) for n in range(self.grid.getValuesPropertyCount())]
-        indexed = {(p.getTitle(), p.getRealizationIndices()[0] if p.hasRealizationIndices() else None): p for p in found}
-        assert len(indexed) == len(found)
-        return indexed
-
-    def values(self, prop):
-        """Values (nx, ny, nz) of one of them, z up."""
-        count = int(np.prod(self.shape))
-        whole = prop.getXmlTag() != "ContinuousProperty"
-        values = self.fesapi.Int32Array(count) if whole else self.fesapi.FloatArray(count)
-        (prop.getInt32ValuesOfPatch if whole else prop.getFloatValuesOfPatch)(0, values.cast())
-        return np.array([values.getitem(n) for n in range(count)]).reshape(self.shape).transpose(2, 1, 0)[:, :, ::-1]
-
-
 def nodes_of(grid):
     nx, ny, nz = grid.resolution
     node = np.indices((nx + 1, ny + 1, nz + 1)).reshape(3, -1).T / np.array(grid.resolution)
     return grid.frame.to_model(node).reshape(nx + 1, ny + 1, nz + 1, 3)
 
 
-def check_fesapi(fesapi, path, ensemble):
-    found = Read(fesapi, path)
-    np.testing.assert_allclose(found.nodes(), nodes_of(ensemble.grid), atol=1e-6)
-    properties = found.properties()
-    np.testing.assert_array_equal(found.values(properties["ACTIVE", None]), ensemble.grid.active_cells)
+def check_fesapi(path, ensemble):
+    found = found_by_fesapi(path)
+    np.testing.assert_allclose(found.nodes, nodes_of(ensemble.grid), atol=1e-6)
+    np.testing.assert_array_equal(found.properties["ACTIVE", None]["values"], ensemble.grid.active_cells)
     for index, label in enumerate(ensemble.numbers):
         for c, prop in enumerate(ensemble.properties):
-            np.testing.assert_array_equal(found.values(properties[prop.name, label]), ensemble.values[index, c])
-    assert len(properties) == 1 + len(ensemble) * len(ensemble.properties)
+            np.testing.assert_array_equal(found.properties[prop.name, label]["values"], ensemble.values[index, c])
+    assert len(found.properties) == 1 + len(ensemble) * len(ensemble.properties)
     return found
 
 
 @PLACES
-def test_a_box_through_fesapi(tmp_path, fesapi, extent, rotation):
+def test_a_box_through_fesapi(tmp_path, extent, rotation):
     ensemble = block(extent, rotation, n=3).select([2, 0])
     resqml.write(ensemble, tmp_path / "e.epc")
-    check_fesapi(fesapi, tmp_path / "e.epc", ensemble)
+    check_fesapi(tmp_path / "e.epc", ensemble)
 
 
-def test_a_fold_through_fesapi(tmp_path, fesapi):
+def test_a_fold_through_fesapi(tmp_path):
     active = np.ones((40, 12, 8), dtype=bool)
     active[3:5, :, 6:] = False
     ensemble = folded_ensemble(active=active)
     resqml.write(ensemble, tmp_path / "e.epc", title="Reservoir", epsg=32631)
-    found = check_fesapi(fesapi, tmp_path / "e.epc", ensemble)
-    assert found.grid.getTitle() == "Reservoir"
-    crs = found.grid.getLocalCrs(0)
-    assert crs.getProjectedCrsEpsgCode() == 32631
-    assert (crs.getOriginOrdinal1(), crs.getOriginOrdinal2(), crs.getArealRotation()) == (463552, 6369856, 0)
-    assert crs.isDepthOriented()
+    found = check_fesapi(tmp_path / "e.epc", ensemble)
+    assert found.title == "Reservoir"
+    assert found.crs == {"epsg": 32631, "origin": [463552, 6369856], "rotation": 0, "down": True}
 
 
-def test_facies_have_their_names_and_numbers_their_units(tmp_path, fesapi):
+def test_facies_have_their_names_and_numbers_their_units(tmp_path):
     values = np.zeros((1, 3, 2, 3, 4))
     properties = [FACIES, Property("density", "kg m-3"), POROSITY]
     resqml.write(Ensemble.from_values(block().grid, properties, values), tmp_path / "e.epc")
-    file = Read(fesapi, tmp_path / "e.epc")  # kept, for what it hands out lives as long as it does
-    found = file.properties()
-    table = found["facies", 0].getStringLookup()
-    assert {table.getKeyAtIndex(n): table.getStringValueAtIndex(n) for n in range(table.getItemCount())} == FACIES.facies
-    assert found["density", 0].getUomAsString() == "kg/m3"
-    assert found["porosity", 0].getUomAsString() == "Euc"
-    assert found["porosity", 0].getPropertyKindAsString() == "porosity"
-    assert found["density", 0].getPropertyKindAsString() == "density"
+    found = found_by_fesapi(tmp_path / "e.epc").properties
+    assert {int(key): name for key, name in found["facies", 0]["table"].items()} == FACIES.facies
+    assert [found[name, 0]["unit"] for name in ("density", "porosity")] == ["kg/m3", "Euc"]
+    assert [found[name, 0]["kind"] for name in ("density", "porosity")] == ["density", "porosity"]
 
 
 def test_arrays_through_hdf5(tmp_path):
