@@ -187,3 +187,23 @@ def test_priors_that_cannot_denoise_are_refused(strategy):
 def test_impossible_options_are_refused(strategy, options, message):
     with pytest.raises(GempyGanError, match=message):
         strategy(**options)
+
+
+class Wrong(MixturePrior):
+    """A denoiser that errs as learned ones do: a little in value, but in its slope as well."""
+
+    def denoise(self, x, sigma, condition=None):
+        return super().denoise(x, sigma, condition) + 0.05 * torch.sin(x)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "bounded"), [(PiGDM(), True), (Guided(), True), (DPS(), False)], ids=["PiGDM", "Guided", "DPS"]
+)
+def test_errors_of_a_denoisers_slope_lead_nowhere(strategy, bounded):
+    _, likelihood = one_well()
+    prior = Wrong(torch.rand((6, 1, 4, 4, 4), generator=seeded(4)), 0.1, ["porosity"], CELL_SIZE, sigma_max=30.0)
+    prior.conditional = False
+    x = prior.centre + 30 * torch.randn((8, 1, 4, 4, 4), generator=seeded(0))
+    lead = strategy.guide(prior, likelihood)(x, 30.0)
+    largest = float((lead.led - lead.clean).abs().max())
+    assert (largest <= 3 * prior.spread + 1e-6) is bounded

@@ -95,6 +95,10 @@ class Norm(Guide):
         size: Tensor = self.size * at.residual.norm(dim=1, keepdim=True)
         return -at.residual / size.clamp(min=1e-12)
 
+    def plausible(self, move: Tensor, sigma: float) -> Tensor:
+        """As published: a direction, of any length."""
+        return move
+
 
 class Scalar(Guide):
     """y = D^-1 (d - F(m)) with one number for hard data in D, and one for all others."""

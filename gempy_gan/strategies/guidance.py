@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROUNDS = 2  # of noise at the largest level, before denoising starts
+PLAUSIBLE = 3.0  # standard deviations of a cell behind the noise, by which data may move what is expected of it
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ class Guide:
     def dual(self, at: Linearization, sigma: float, transposed: Callable[[Tensor], Tensor]) -> Tensor:
         """y (n, d); `transposed` multiplies cells (n, c, nx, ny, nz) by J'."""
 
+    def plausible(self, move: Tensor, sigma: float) -> Tensor:
+        """A move of what is expected, no larger in any cell than data can want.
+
+        A learned denoiser's Jacobian has errors, which sigma^2 blows up: unbounded, fractions are led to -140 and 150.
+        """
+        most = PLAUSIBLE * left_variance(sigma, self.prior.spread) ** 0.5
+        return move.clamp(-most, most)
+
     def led(self, moved: Tensor, x: Tensor, sigma: float) -> Tensor:
         """What the moved expectation is taken for in the end."""
         return moved
@@ -68,7 +77,7 @@ class Guide:
                 return torch.autograd.grad(clean, x, v, retain_graph=True)[0]
 
             dual = self.dual(at, sigma, transposed)
-            moved = clean.detach() + sigma**2 * transposed(at.pull(dual))
+            moved = clean.detach() + self.plausible(sigma**2 * transposed(at.pull(dual)), sigma)
         log_data = 0.5 * (at.residual.double() * dual).sum(dim=1)
         return Lead(clean.detach(), self.led(moved, x.detach(), sigma), log_data)
 
