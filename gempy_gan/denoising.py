@@ -63,16 +63,16 @@ def draw(
     prior: DiffusionPrior, n: int, generator: torch.Generator | None = None, condition: Any = None, steps: int = 12
 ) -> Tensor:
     """n realizations (n, c, nx, ny, nz) of a diffusion prior, given what `condition` knows (as `denoise` takes it)."""
-    return follow(prior, lambda x, sigma: prior.denoise(x, sigma, condition), n, generator, steps)
+    import torch
+
+    with torch.no_grad():
+        x = drowned(prior, n, generator)
+        return prior.finish(heun(lambda x, sigma: prior.denoise(x, sigma, condition), x, noise_levels(prior.sigma_max, steps)))
 
 
-def follow(
-    prior: DiffusionPrior, denoise: Callable[[Tensor, float], Tensor], n: int, generator: torch.Generator | None, steps: int
-) -> Tensor:
-    """n realizations that `denoise`, in place of the prior's own, leads to from the noise in which the prior drowns."""
+def drowned(prior: DiffusionPrior, n: int, generator: torch.Generator | None = None) -> Tensor:
+    """n realizations (n, c, nx, ny, nz) of which noise has left nothing."""
     import torch
 
     noise = torch.randn((n, len(prior.properties), *prior.shape), generator=generator)
-    with torch.no_grad():
-        start = prior.centre + prior.sigma_max * noise
-        return prior.finish(heun(denoise, start, noise_levels(prior.sigma_max, steps)))
+    return prior.centre + prior.sigma_max * noise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,25 +42,18 @@ def write_segy(cube: SeismicCube, path: str | Path, sample_format: Literal[1, 5]
             f"{file.name}: {cube.traces.shape[1]} samples in sample format {sample_format}. "
             f"SEG-Y holds up to {INT16}, here in format 1 (IBM) or 5 (IEEE)."
         )
-    staged = file.with_name(f".writing-{file.name}")
-    try:
-        with segyio.create(str(staged), _spec(cube, sample_format)) as stream:
-            stream.text[0] = _text(cube)
-            stream.bin.update(
-                {3217: interval, 3219: interval, 3223: cube.traces.shape[1], 3255: 1, 3501: 256, 3503: 1}  # rev 1.0, fixed length
-            )
-            for i, trace in enumerate(cube.traces):
-                stream.header[i] = {
-                    1: i + 1, 5: i + 1, 29: DEAD if dead[i] else LIVE, 71: -100, 89: 1, 109: delay, 115: len(trace),
-                    117: interval, 181: int(xy[i, 0]), 185: int(xy[i, 1]), 189: int(cube.lines[i, 0]),
-                    193: int(cube.lines[i, 1]), 215: scalar,
-                }  # fmt: skip
-                stream.trace[i] = np.zeros_like(trace) if dead[i] else trace
-        staged.replace(file)
-    except (OSError, RuntimeError) as error:
-        raise FormatError(f"{file} was not written: {error}. Nothing was left half-written.") from error
-    finally:
-        staged.unlink(missing_ok=True)
+    with _staged(file) as staged, segyio.create(str(staged), _spec(cube, sample_format)) as stream:
+        stream.text[0] = _text(cube)
+        stream.bin.update(
+            {3217: interval, 3219: interval, 3223: cube.traces.shape[1], 3255: 1, 3501: 256, 3503: 1}  # rev 1.0, fixed length
+        )
+        for i, trace in enumerate(cube.traces):
+            stream.header[i] = {
+                1: i + 1, 5: i + 1, 29: DEAD if dead[i] else LIVE, 71: -100, 89: 1, 109: delay, 115: len(trace),
+                117: interval, 181: int(xy[i, 0]), 185: int(xy[i, 1]), 189: int(cube.lines[i, 0]),
+                193: int(cube.lines[i, 1]), 215: scalar,
+            }  # fmt: skip
+            stream.trace[i] = np.zeros_like(trace) if dead[i] else trace
     return file
 
 
@@ -76,19 +71,26 @@ def write_segy_like(cube: SeismicCube, path: str | Path, source: str | Path) -> 
     file, origin = Path(path), Path(source)
     header = BinaryHeader.of(origin)
     _check_same(cube, origin, header)
-    staged = file.with_name(f".writing-{file.name}")
-    try:
+    with _staged(file) as staged:
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin, staged)
         with segyio.open(str(staged), "r+", ignore_geometry=True, endian=header.endian) as stream:
             for i, trace in enumerate(cube.traces):
                 stream.trace[i] = np.nan_to_num(trace, nan=0.0).astype(np.float32)
+    return file
+
+
+@contextlib.contextmanager
+def _staged(file: Path) -> Iterator[Path]:
+    """A path beside the file that takes its place when the block is over, or goes when it fails."""
+    staged = file.with_name(f".writing-{file.name}")
+    try:
+        yield staged
         staged.replace(file)
     except (OSError, RuntimeError) as error:
         raise FormatError(f"{file} was not written: {error}. Nothing was left half-written.") from error
     finally:
         staged.unlink(missing_ok=True)
-    return file
 
 
 def _check_same(cube: SeismicCube, origin: Path, header: BinaryHeader) -> None:

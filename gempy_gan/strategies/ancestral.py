@@ -10,14 +10,6 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gempy_gan.prior import DiffusionPrior
-
-
-def drowned(prior: DiffusionPrior, n: int, generator: torch.Generator) -> Tensor:
-    """n realizations (n, c, nx, ny, nz) of which noise has left nothing."""
-    noise = torch.randn((n, len(prior.properties), *prior.shape), generator=generator)
-    return prior.centre + prior.sigma_max * noise
-
 
 def towards(clean: Tensor, x: Tensor, sigma: float, following: float) -> tuple[Tensor, float]:
     """Mean and standard deviation of x at the noise level `following`, given x at sigma and the clean realizations behind it."""

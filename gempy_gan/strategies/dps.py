@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import noise_levels
+from gempy_gan.denoising import drowned, noise_levels
 from gempy_gan.errors import GempyGanError
 from gempy_gan.prior import DiffusionPrior, Prior
-from gempy_gan.strategies.ancestral import drowned, step
+from gempy_gan.strategies.ancestral import step
 from gempy_gan.strategies.guidance import Guide, GuidedStrategy, fit, left_variance
 from gempy_gan.strategies.misfit import Linearization, linearize
 from gempy_gan.strategies.pigdm import check_options

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import heun, noise_levels
+from gempy_gan.denoising import drowned, heun, noise_levels
 from gempy_gan.prior import DiffusionPrior, Prior
-from gempy_gan.strategies.ancestral import drowned, noise_like
+from gempy_gan.strategies.ancestral import noise_like
 from gempy_gan.strategies.misfit import Linearization, linearize
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
 

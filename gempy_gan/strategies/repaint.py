@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import noise_levels
+from gempy_gan.denoising import drowned, noise_levels
 from gempy_gan.errors import GempyGanError
 from gempy_gan.prior import DiffusionPrior, Prior
-from gempy_gan.strategies.ancestral import drowned, noise_like, step
+from gempy_gan.strategies.ancestral import noise_like, step
 from gempy_gan.strategies.guidance import fit
 from gempy_gan.strategies.pigdm import check_options
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy

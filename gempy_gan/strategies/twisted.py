@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import heun, noise_levels
+from gempy_gan.denoising import drowned, heun, noise_levels
 from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.prior import DiffusionPrior, Prior
-from gempy_gan.strategies.ancestral import drowned, noise_like
+from gempy_gan.strategies.ancestral import noise_like
 from gempy_gan.strategies.dps import DPS
 from gempy_gan.strategies.guidance import Guide, GuidedStrategy, Lead, fit, settled
 from gempy_gan.strategies.guided import Guided

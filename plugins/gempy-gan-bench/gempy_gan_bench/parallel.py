@@ -9,9 +9,29 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from gempy_gan import GempyGanError
+from gempy_gan import GempyGanError, progress
 
 T = TypeVar("T")
+
+
+def worked_off(
+    what: str,
+    attempt: Callable[[T], str | None],
+    missing: Sequence[T],
+    total: int,
+    named: Callable[[T], str],
+    jobs: int,
+    plugins: Sequence[str],
+) -> list[str]:
+    """Work off the tasks that are missing of `total`, telling how many of `what` are done; a line for each that failed."""
+    done, failed = total - len(missing), []
+    progress.report(what, done, total)
+    for task, error in computed(attempt, missing, jobs, plugins):
+        done += 1
+        progress.report(what, done, total)
+        if error is not None:
+            failed.append(f"{named(task)}: {error}")
+    return failed
 
 
 def computed(

@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gempy_gan import progress
 from gempy_gan.ensemble import plain
 from gempy_gan.inversion import describe_strategy, versions
 from gempy_gan_bench import __version__, figures, observations, pictures, real, reference, truths
 from gempy_gan_bench.contenders import Contender
 from gempy_gan_bench.files import keep_json
 from gempy_gan_bench.inverting import inverted
-from gempy_gan_bench.parallel import attempted, computed
+from gempy_gan_bench.parallel import attempted, worked_off
 from gempy_gan_bench.protocol import Case, Protocol, key
 
 WEAK = "weak"
@@ -71,17 +70,14 @@ def run(wanted: Sequence[Task], folder: Path, cache: Path, jobs: int = 1, plugin
     """Compute what `folder` lacks; returns one line for each task that failed, which a later call tries again."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [task for task in wanted if not finished(task, folder)]
-    done, failed = len(wanted) - len(missing), []
     for protocol in dict.fromkeys(task.protocol for task in missing if task.case is not None):
         real.deposits(protocol, cache)  # once, before processes all want them
-    progress.report("cases", done, len(wanted))
     attempt = functools.partial(_attempt, folder=folder, cache=cache)
-    for task, error in computed(attempt, missing, jobs, plugins):
-        done += 1
-        progress.report("cases", done, len(wanted))
-        if error is not None:
-            failed.append(f"{task.contender.label}, {task.name}, member {task.member}: {error}")
-    return failed
+    return worked_off("cases", attempt, missing, len(wanted), _named, jobs, plugins)
+
+
+def _named(task: Task) -> str:
+    return f"{task.contender.label}, {task.name}, member {task.member}"
 
 
 def finished(task: Task, folder: Path) -> bool:

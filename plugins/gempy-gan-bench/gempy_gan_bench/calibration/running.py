@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gempy_gan import progress
 from gempy_gan.ensemble import plain
 from gempy_gan.inversion import describe_prior, describe_strategy, versions
 from gempy_gan_bench import __version__
@@ -17,7 +16,7 @@ from gempy_gan_bench.calibration import cases, sources
 from gempy_gan_bench.calibration.plan import Plan
 from gempy_gan_bench.calibration.subject import Subject, subject
 from gempy_gan_bench.files import keep_json
-from gempy_gan_bench.parallel import attempted, computed
+from gempy_gan_bench.parallel import attempted, worked_off
 from gempy_gan_bench.protocol import key
 
 
@@ -42,14 +41,7 @@ def tasks(plan: Plan, count: int, folder: Path) -> list[Task]:
 def run(wanted: Sequence[Task], jobs: int = 1, plugins: Sequence[str] = ()) -> list[str]:
     """Compute the files that are not there; returns one line for each that failed, which a later call tries again."""
     missing = [task for task in wanted if not task.file.is_file()]
-    done, failed = len(wanted) - len(missing), []
-    progress.report("truths", done, len(wanted))
-    for task, error in computed(_attempt, missing, jobs, plugins):
-        done += 1
-        progress.report("truths", done, len(wanted))
-        if error is not None:
-            failed.append(f"Truth {task.number}: {error}")
-    return failed
+    return worked_off("truths", _attempt, missing, len(wanted), lambda task: f"Truth {task.number}", jobs, plugins)
 
 
 def read(wanted: Sequence[Task]) -> list[dict[str, Any]]:
