@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: demo test lint unit clean
+.PHONY: demo test lint unit tutorials notebooks clean
 
 demo: $(VENV)/installed  ## run the main job, from files to an ensemble in geomodel formats
 	$(BIN)/gempy-gan demo --out demo --overwrite
@@ -19,6 +19,12 @@ lint: $(VENV)/installed
 
 unit: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+tutorials: $(VENV)/installed  ## run every tutorial; a warning is a failure
+	$(BIN)/python tutorials/build.py
+
+notebooks: $(VENV)/installed  ## run them as notebooks, and keep these with their outputs
+	$(BIN)/python tutorials/build.py --notebooks
 
 $(VENV)/installed: pyproject.toml constraints.txt $(PLUGINS)
 	$(PYTHON) -m venv $(VENV)
