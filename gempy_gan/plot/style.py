@@ -50,9 +50,9 @@ class Picture:
 
 def figure(width: float = 7.0, height: float = 5.0, layout: Literal["constrained", "compressed"] = "constrained") -> Figure:
     """An empty figure that belongs to no window and needs no closing; "compressed" suits rows of maps."""
-    from matplotlib.figure import Figure
+    from gempy_gan.plot.shown import ShownFigure
 
-    return Figure(figsize=(width, height), layout=layout)
+    return ShownFigure(figsize=(width, height), layout=layout)
 
 
 def axes(ax: Axes | None, width: float = 7.0, height: float = 5.0) -> Axes:
