@@ -53,6 +53,20 @@ out           what came of it: the ensemble, its diagnosis, pictures, and a fold
 """
 
 
+@dataclass(frozen=True, eq=False)
+class Example:
+    """The files of a made-up reservoir, and what no file tells: the truth that they were measured in.
+
+    `folder` holds model.gempy, wells/*.las, a survey and seismic.sgy; `truth` (nx, ny, nz) is the coarse fraction on `grid`, and
+    `noise` the standard deviation of the noise in the seismic amplitudes.
+    """
+
+    folder: Path
+    grid: Grid
+    truth: NDArray[np.float64]
+    noise: float
+
+
 @dataclass(frozen=True)
 class DemoResult:
     """Where the demo wrote, what the study gave, and how the ensemble compares with the truth it never saw."""
@@ -79,17 +93,25 @@ def run_demo(out: str | os.PathLike[str], n: int = 20, seed: int = 0, overwrite:
     from gempy_gan.study import load_study
     from gempy_gan.workflow import run
 
+    made = make_example(out, seed, overwrite)
+    study = made.folder / "study.toml"
+    study.write_text(_study(n, seed, made.noise), encoding="utf-8")
+    result = run(load_study(study))
+    return DemoResult(made.folder, result, _against_truth(result.ensemble, made.grid, made.truth, seed))
+
+
+def make_example(out: str | os.PathLike[str], seed: int = 0, overwrite: bool = False) -> Example:
+    """Make the demo's reservoir and measure it: a GemPy model, LAS and SEG-Y files in the folder `out`. Nothing is inverted.
+
+    Another seed is another reservoir in the same structure. Raises as `run_demo` does.
+    """
     folder = Path(out)
     _make_room(folder, overwrite)
     (folder / "README.txt").write_text(README, encoding="utf-8")
     grid = _structural_model(folder / "model.gempy")
     truth = _truth(grid, seed)
     _write_wells(folder, grid, truth, seed)
-    noise = _write_seismic(folder, grid, truth, seed)
-    (folder / "study.toml").write_text(_study(n, seed, noise), encoding="utf-8")
-    study = load_study(folder / "study.toml")
-    result = run(study)
-    return DemoResult(folder, result, _against_truth(result.ensemble, grid, truth, seed))
+    return Example(folder, grid, truth, _write_seismic(folder, grid, truth, seed))
 
 
 def _make_room(folder: Path, overwrite: bool) -> None:

@@ -16,10 +16,7 @@ TABLES = {"prior": "priors", "strategy": "strategies", "adapter": "adapters", "f
 
 def test_the_example_runs_on_what_the_demo_wrote(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    grid = demo._structural_model(_made(tmp_path) / "model.gempy")
-    truth = demo._truth(grid, 0)
-    demo._write_wells(tmp_path / "demo", grid, truth, 0)
-    demo._write_seismic(tmp_path / "demo", grid, truth, 0)
+    demo.make_example("demo")
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -29,11 +26,6 @@ def test_the_example_runs_on_what_the_demo_wrote(tmp_path, monkeypatch):
     assert [label for label in labels if label not in printed.getvalue()] == []
     assert (tmp_path / "out" / "reservoir.grdecl").is_file()
     assert len([line for line in code.splitlines() if line.strip()]) <= 25
-
-
-def _made(folder):
-    (folder / "demo").mkdir()
-    return folder / "demo"
 
 
 @pytest.mark.parametrize("label", sorted(TABLES))
