@@ -57,6 +57,12 @@ MEANING = {
     "evaluations": ("", "sampler: realizations decoded"),
 }
 
+SAMPLING = ("distinct", "effective_sample_size", "effective_number")  # figures of the realizations as a set that are judged
+JUDGED = frozenset(  # other figures that a verdict may be about
+    "chi2 worst_well unreached opposed outside_prior prior_p silent_traces match crps brier coverage80 unconverged rhat "
+    "checkerboard collapsed_cells".split()
+)
+
 # What `gempy-gan-bench calibrate` found of a prior with a strategy on simulated truths, as plain JSON values: "prior" and
 # "strategy" as provenance describes them, the strategy's "label", the "box" (nx, ny, nz) and number of "cases", their "data"
 # (whose "truths", "seismic" or not), the "coverage" of central intervals by level ("50", "80", "95"), which checks it "passes".
@@ -121,12 +127,19 @@ class Diagnosis:
         known = ", ".join(f"{f.group}/{f.key}" for f in self.figures)
         raise KeyError(f"The diagnosis has no {place[0]}/{place[1]}. It has: {known}.")
 
+    def status(self, figure: Figure) -> str:
+        """Of a figure: "look" where a verdict is about it, "pass" where it was judged and is fine, "" where no value is wrong."""
+        in_sampling = figure.group == "sampling" and figure.key in SAMPLING
+        if any(_verdict(figure)) or (in_sampling and figure.key in _of_sampling(self)):
+            return "look"
+        return "pass" if in_sampling or _judged(figure) else ""
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: {"groups": {group: {key: {"value", "unconditional", "layer_mean", ...}}}, "verdicts", "ranks"}, and
-        "remarks" where there are any."""
+        """Plain JSON values: {"groups": {group: {key: {"value", "unconditional", "layer_mean", "status", ...}}}, "verdicts",
+        "ranks"}, and "remarks" where there are any."""
         groups: dict[str, dict[str, Any]] = {}
         for f in self.figures:
-            row = {"value": _finite(f.value), "ideal": f.ideal, "meaning": f.meaning}
+            row = {"value": _finite(f.value), "ideal": f.ideal, "meaning": f.meaning, "status": self.status(f)}
             references = {"unconditional": f.unconditional, "layer_mean": f.layer_mean}
             row |= {name: _finite(value) for name, value in references.items() if value is not None}
             groups.setdefault(f.group, {})[f.key] = row
@@ -148,19 +161,38 @@ class Diagnosis:
 
 
 def _verdicts(diagnosis: Diagnosis) -> Iterator[str]:
+    yield from _of_sampling(diagnosis).values()
+    for figure in diagnosis.figures:
+        yield from _verdict(figure)
+
+
+def _of_sampling(diagnosis: Diagnosis) -> dict[str, str]:
+    """What is wrong with the realizations as a set: a sentence by the figure that tells it."""
     n, groups, worth = (diagnosis["sampling", key].value or 0.0 for key in ("realizations", "distinct", "effective_sample_size"))
-    if n > 1 and groups <= max(1, n / 2):
-        yield f"The ensemble has collapsed: only {groups:.0f} of {n:.0f} realizations differ; its spread is not to be trusted."
-    if n > 1 and worth < n / 10:
-        yield f"The {n:.0f} realizations are worth only {worth:.1f} independent ones: quantiles and spread are not to be trusted."
     different = diagnosis["sampling", "effective_number"].value or 0.0
+    found = {}
+    if n > 1 and groups <= max(1, n / 2):
+        found["distinct"] = (
+            f"The ensemble has collapsed: only {groups:.0f} of {n:.0f} realizations differ; its spread is not to be trusted."
+        )
+    if n > 1 and worth < n / 10:
+        found["effective_sample_size"] = (
+            f"The {n:.0f} realizations are worth only {worth:.1f} independent ones: quantiles and spread are not to be trusted."
+        )
     if groups > n / 2 and different < n / 4:
-        yield (
+        found["effective_number"] = (
             f"The {n:.0f} realizations hardly differ: they are worth {different:.1f} different ones. Either the data leave "
             "little open, or the sampler has collapsed: compare with another strategy."
         )
-    for figure in diagnosis.figures:
-        yield from _verdict(figure)
+    return found
+
+
+def _judged(f: Figure) -> bool:
+    """Whether `_verdict` has something to compare the figure with."""
+    references = (f.unconditional, f.layer_mean)
+    if f.value is None or f.key not in JUDGED:
+        return False
+    return f.unconditional is not None if f.key == "match" else f.key not in ("crps", "brier") or references != (None, None)
 
 
 def _verdict(f: Figure) -> Iterator[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from gempy_gan import diagnostics, scores
 from gempy_gan.constraints import Constraints, HardData, SoftData
-from gempy_gan.diagnosis import Diagnosis
+from gempy_gan.diagnosis import Diagnosis, Figure
 from gempy_gan.diagnostics import diagnose, predictions, spread
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError, GridError
@@ -245,6 +245,25 @@ def test_the_strategys_trace_is_told():
     assert value(found, "sampling", "effective_sample_size") == 2.5  # the weights are equal: they say 4
     assert any("3 optimizations did not converge" in verdict for verdict in found.verdicts)
     assert any("R-hat 1.30" in verdict for verdict in found.verdicts)
+
+
+def test_every_figure_with_a_verdict_is_marked_and_no_other():
+    figures = [
+        Figure("sampling", "realizations", 20),
+        Figure("sampling", "distinct", 20),
+        Figure("sampling", "effective_number", 2.0),
+        Figure("sampling", "effective_sample_size", 20),
+        Figure("hard: sand", "chi2", 1.0),
+        Figure("hard: sand", "match", 0.9),
+        Figure("soft: seismic", "chi2", 4.0),
+        Figure("held out: sand", "crps", 0.1, unconditional=0.2),
+        Figure("held out: sand", "brier", 0.1),
+        Figure("held out: sand", "coverage80", 0.2),
+    ]
+    found = Diagnosis(tuple(figures))
+    assert [found.status(f) for f in figures] == ["", "pass", "look", "pass", "pass", "", "look", "pass", "", "look"]
+    assert found.to_dict()["groups"]["soft: seismic"]["chi2"]["status"] == "look"
+    assert len(found.verdicts) == [found.status(f) for f in figures].count("look")
 
 
 def test_numbers_that_json_lacks_become_null():
