@@ -58,10 +58,8 @@ MEANING = {
 }
 
 SAMPLING = ("distinct", "effective_sample_size", "effective_number")  # figures of the realizations as a set that are judged
-JUDGED = frozenset(  # other figures that a verdict may be about
-    "chi2 worst_well unreached opposed outside_prior prior_p silent_traces match crps brier coverage80 unconverged rhat "
-    "checkerboard collapsed_cells".split()
-)
+DATA = ("chi2", "match", "worst_well", "unreached", "opposed", "outside_prior", "prior_p", "silent_traces")
+JUDGED = (*DATA, "crps", "brier", "coverage80", "unconverged", "rhat", "checkerboard", "collapsed_cells")
 
 # What `gempy-gan-bench calibrate` found of a prior with a strategy on simulated truths, as plain JSON values: "prior" and
 # "strategy" as provenance describes them, the strategy's "label", the "box" (nx, ny, nz) and number of "cases", their "data"

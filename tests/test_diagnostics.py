@@ -282,7 +282,7 @@ def test_record_is_json_and_a_table():
     found = diagnose(posterior, Constraints(GRID, term), held_out, prior)
     record = json.loads(json.dumps(found.to_dict()))
     crps = record["groups"]["held out: phi"]["crps"]
-    assert set(crps) == {"value", "ideal", "meaning", "unconditional", "layer_mean"}
+    assert set(crps) == {"value", "ideal", "meaning", "status", "unconditional", "layer_mean"}
     assert crps["value"] == value(found, "held out: phi", "crps")
     assert record["verdicts"] == list(found.verdicts)
     lines = str(found).splitlines()
