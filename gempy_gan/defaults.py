@@ -35,6 +35,8 @@ def gempy_gan_register_strategies(register: Register) -> None:
     register("twisted", f"{strategies}.twisted:Twisted", "guided particles, weighted and resampled until they are right")
     register("robust", f"{strategies}.robust:Robust", "any strategy, with noise and amplitude of the data estimated")
     register("rejection", f"{strategies}.rejection:Rejection", "importance sampling from the prior, resampled")
+    register("exact", f"{strategies}.exact:Exact", "independent draws from a posterior known in closed form")
+    register("look-up", f"{strategies}.lookup:LookUp", "training images by their likelihood: what a memorized prior amounts to")
     register("latent", f"{strategies}.latent:Latent", "latent optimization as randomized maximum likelihood")
     register("latent-masked", f"{strategies}.masked:MaskedLatent", "latent optimization as Rongier & Peeters published it")
     register("pivotal", f"{strategies}.pivotal:Pivotal", "pivotal tuning: the generator gives way where its latents cannot")

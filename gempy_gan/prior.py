@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from gempy_gan.errors import GempyGanError
 from gempy_gan.labels import Label
@@ -74,6 +74,30 @@ class FinitePrior(Prior):
     """A prior of finitely many realizations, all equally likely: `examples` (N, c, nx, ny, nz) can be enumerated."""
 
     examples: Tensor
+
+
+class ExactPosterior(Protocol):
+    """A posterior that is known in closed form."""
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n independent realizations (n, c, nx, ny, nz)."""
+
+    def trace(self) -> Mapping[str, Any]:
+        """What the diagnosis should know of it, as plain JSON values."""
+
+
+class ExactPrior(Prior):
+    """A prior that knows its posterior in closed form, where the data allow one."""
+
+    @abstractmethod
+    def posterior(self, likelihood: Any, linearize: bool = False, determinant: bool = True) -> ExactPosterior:
+        """The posterior under a likelihood (see `gempy_gan.strategy.LikelihoodLike`).
+
+        `linearize` takes data that are not linear as linear around each of the prior's components, where it has some; without
+        the `determinant` in the weights of these, it is the approximation that was published (see `Exact`).
+
+        Raises GempyGanError where the data have no such posterior.
+        """
 
 
 class LatentPrior(Prior):

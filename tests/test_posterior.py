@@ -37,6 +37,7 @@ from gempy_gan.priors.exact import gaussian_posterior, linear_operator, lookup_w
 from gempy_gan.priors.gaussian import GaussianPrior
 from gempy_gan.priors.mixture import MixturePrior
 from gempy_gan.strategies.esmda import ESMDA
+from gempy_gan.strategies.exact import Exact
 from gempy_gan.strategies.flow import Flow
 from gempy_gan.strategies.guided import Guided
 from gempy_gan.strategies.hmc import HMC
@@ -59,6 +60,9 @@ N = 400
 CHANCE = chance(N)  # mean within 0.1, spread within 0.14
 
 REACHES = [
+    ("exact", few_data, Exact(), CHANCE),
+    ("exact", wells_and_seismic, Exact(), CHANCE),
+    ("exact", mixture, Exact(), CHANCE),
     ("rejection", few_data, Rejection(8000), CHANCE),
     ("rejection", mixture, Rejection(8000), CHANCE),
     ("latent", few_data, Latent(), CHANCE),
@@ -110,7 +114,13 @@ def test_strategy_reaches_the_exact_posterior(case, strategy: Strategy, bounds):
     assert found.within(*bounds), f"{found}, claimed: {bounds}"
 
 
-NO_SAMPLERS = {"dps", "latent-masked", "pivotal", "repaint"}  # as their docstrings say; their own tests tell what does hold
+NO_SAMPLERS = {
+    "dps",
+    "latent-masked",
+    "look-up",
+    "pivotal",
+    "repaint",
+}  # as their docstrings say; their own tests tell what does hold
 
 
 def test_every_built_in_strategy_is_measured():

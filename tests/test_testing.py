@@ -333,6 +333,7 @@ def test_every_built_in_format_keeps_the_contract(name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "tolerance"),
     [
+        ("exact", {}, 0.1),
         ("rejection", {"proposals": 100_000}, 0.1),
         ("guided", {}, 0.1),
         ("latent", {}, 0.1),

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gempy_gan.prior import FinitePrior
+from gempy_gan.prior import ExactPrior, FinitePrior
 from gempy_gan.priors.examples import load_examples
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gempy_gan.priors.exact import LookupPosterior
     from gempy_gan.properties import Property
 
 
-class EmpiricalPrior(FinitePrior):
+class EmpiricalPrior(FinitePrior, ExactPrior):
     """One of N training images, all equally likely; its posterior is a weighted look-up (see `lookup_weights`).
 
     `examples` is an Ensemble, the path of one, a folder of grid files, or an array (N, c, nx, ny, nz) whose channels
@@ -43,6 +44,13 @@ class EmpiricalPrior(FinitePrior):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw n images, with replacement."""
         return self.examples[torch.randint(len(self.examples), (n,), generator=generator)]
+
+    def posterior(self, likelihood: Any, linearize: bool = False, determinant: bool = True) -> LookupPosterior:
+        """The images weighted by their likelihoods: exact for any data, with no use for either option."""
+        from gempy_gan.priors.exact import lookup_posterior
+
+        del linearize, determinant
+        return lookup_posterior(self.examples, likelihood)
 
     def state(self) -> Mapping[str, Any]:
         """The options that build this prior again (`examples` is None for images that came from memory)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,6 +13,8 @@ from gempy_gan.priors.gaussian import GaussianPrior
 from gempy_gan.priors.mixture import MixturePrior
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from gempy_gan.prior import Prior
@@ -42,6 +44,26 @@ class GaussianPosterior:
         noise = torch.randn((n, len(self.mean)), generator=generator, dtype=torch.float64)
         draws: Tensor = self.mean + noise @ root.T
         return draws.reshape(n, *self.shape)
+
+    def trace(self) -> Mapping[str, Any]:
+        """Nothing: it has no parts."""
+        return {}
+
+
+@dataclass(frozen=True)
+class LookupPosterior:
+    """sum_k weights[k] delta(m - examples[k]): training images (N, c, nx, ny, nz) with weights (N,)."""
+
+    weights: Tensor
+    examples: Tensor
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n independent realizations (n, c, nx, ny, nz), all of them copies of training images."""
+        return self.examples[torch.multinomial(self.weights, n, replacement=True, generator=generator)]
+
+    def trace(self) -> Mapping[str, Any]:
+        """How many images there are, and how many the posterior is effectively made of."""
+        return {"components": len(self.weights), "effective_components": float(1 / self.weights.square().sum())}
 
 
 @dataclass(frozen=True)
@@ -91,6 +113,10 @@ class MixturePosterior:
         """Draw n independent realizations (n, c, nx, ny, nz)."""
         return self.sample_components(n, generator)[0]
 
+    def trace(self) -> Mapping[str, Any]:
+        """How many components there are, and how many the posterior is effectively made of."""
+        return {"components": len(self.weights), "effective_components": float(1 / self.weights.square().sum())}
+
 
 def gaussian_posterior(prior: GaussianPrior, likelihood: Likelihood) -> GaussianPosterior:
     """The posterior of a Gaussian field under linear data (Tarantola 2005, equations 3.37 and 3.38).
@@ -111,11 +137,14 @@ def gaussian_posterior(prior: GaussianPrior, likelihood: Likelihood) -> Gaussian
     return GaussianPosterior(mean + gain @ misfit, (updated + updated.T) / 2, (1, *prior.shape))
 
 
-def mixture_posterior(prior: MixturePrior, likelihood: Likelihood, linearize: bool = False) -> MixturePosterior:
+def mixture_posterior(
+    prior: MixturePrior, likelihood: Likelihood, linearize: bool = False, determinant: bool = True
+) -> MixturePosterior:
     """The posterior of a Gaussian mixture, with the determinant in its weights (Siahkoohi & Sabeddu 2026, equation 5).
 
     Exact for linear data; others are refused with GempyGanError unless `linearize` asks for the approximation that takes the
-    data as linear around each training image.
+    data as linear around each training image. Without the `determinant` of the data's covariance given an image, which their
+    public code leaves out, images whose data change fast weigh too much; for linear data it is the same for all images.
     """
     images, variance = prior.examples.double(), likelihood.std.double().square()
     flat = images.flatten(1)
@@ -129,11 +158,16 @@ def mixture_posterior(prior: MixturePrior, likelihood: Likelihood, linearize: bo
     evidence = prior.sigma**2 * jacobians @ jacobians.mT + variance.diag()
     factor = torch.linalg.cholesky(evidence)
     whitened = torch.linalg.solve_triangular(factor, misfit[..., None], upper=False)[..., 0]
-    log_determinant = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+    log_determinant = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1) if determinant else 0.0
     weights = torch.softmax(-0.5 * whitened.square().sum(dim=1) - 0.5 * log_determinant, dim=0)
     gains = prior.sigma**2 * torch.cholesky_solve(jacobians, factor).mT
     means = flat + (gains @ misfit[..., None])[..., 0]
     return MixturePosterior(weights, means, gains, jacobians, prior.sigma, variance.sqrt(), tuple(images.shape[1:]))
+
+
+def lookup_posterior(examples: Tensor, likelihood: Likelihood) -> LookupPosterior:
+    """The posterior of equally likely training images (N, c, nx, ny, nz), for any data: a weighted look-up (equation 2)."""
+    return LookupPosterior(lookup_weights(examples, likelihood), examples)
 
 
 def lookup_weights(examples: Tensor, likelihood: Likelihood) -> Tensor:

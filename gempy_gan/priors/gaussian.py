@@ -10,19 +10,21 @@ import numpy as np
 import torch
 
 from gempy_gan.errors import GempyGanError
-from gempy_gan.prior import LatentPrior
+from gempy_gan.prior import ExactPrior, LatentPrior
 from gempy_gan.priors.covariance import MODELS, correlation, reach
 from gempy_gan.properties import Property, as_property
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gempy_gan.priors.exact import GaussianPosterior
+
 TOLERANCE = 1e-3  # largest error of the sampled correlation at any lag inside the box
 BATCH = 2**20  # latents that are decoded at once, which still fit into a processor's cache
 LARGEST_EMBEDDING = 2**26  # cells; one realization of it takes 0.25 GiB in single precision
 
 
-class GaussianPrior(LatentPrior):
+class GaussianPrior(LatentPrior, ExactPrior):
     """A stationary Gaussian random field of one property, drawn by circulant embedding (Dietrich & Newsam 1997).
 
     Parameters
@@ -127,6 +129,13 @@ class GaussianPrior(LatentPrior):
         index = torch.cartesian_prod(*(torch.arange(n) for n in self.shape)) if cells is None else torch.as_tensor(cells)
         position = index.double() * torch.tensor(self.cell_size, dtype=torch.float64)
         return self.covariance_at(position[:, None] - position[None])
+
+    def posterior(self, likelihood: Any, linearize: bool = False, determinant: bool = True) -> GaussianPosterior:
+        """See `gempy_gan.priors.exact.gaussian_posterior`; linear data alone have one, so that both options are of no use."""
+        from gempy_gan.priors.exact import gaussian_posterior
+
+        del linearize, determinant
+        return gaussian_posterior(self, likelihood)
 
     def state(self) -> Mapping[str, Any]:
         """The options that build this prior again."""

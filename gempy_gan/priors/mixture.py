@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gempy_gan.errors import GempyGanError
-from gempy_gan.prior import DiffusionPrior
+from gempy_gan.prior import DiffusionPrior, ExactPrior
 from gempy_gan.priors.examples import load_examples
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gempy_gan.priors.exact import MixturePosterior
     from gempy_gan.properties import Property
 
 
-class MixturePrior(DiffusionPrior):
+class MixturePrior(DiffusionPrior, ExactPrior):
     """p(m) = 1/N sum_n N(m; m_n, sigma^2 I): what a diffusion model becomes that has memorized its N training images.
 
     This is equation 3 of Siahkoohi & Sabeddu (2026); `exact.mixture_posterior` has their equations 4 and 5. `examples`,
@@ -69,6 +70,12 @@ class MixturePrior(DiffusionPrior):
         """
         shift, scale, weights = self._components(x, sigma, condition)
         return (shift + scale * (weights @ self._flat)).reshape(x.shape).to(x.dtype)
+
+    def posterior(self, likelihood: Any, linearize: bool = False, determinant: bool = True) -> MixturePosterior:
+        """See `gempy_gan.priors.exact.mixture_posterior`."""
+        from gempy_gan.priors.exact import mixture_posterior
+
+        return mixture_posterior(self, likelihood, linearize, determinant)
 
     def component_weights(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:
         """p(image | x, condition), (n, N): which training image the noisy x (n, c, nx, ny, nz) is a copy of."""

@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gempy_gan.constraints import Constraints, HardData
 from gempy_gan.ensemble import Ensemble
+from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import Grid
+from gempy_gan.likelihood import Likelihood
 from gempy_gan.plugins import registry
-from gempy_gan.prior import DiffusionPrior, LatentPrior, Prior, TunablePrior
+from gempy_gan.prior import DiffusionPrior, ExactPrior, LatentPrior, Prior, TunablePrior
 from gempy_gan.properties import Property
 from gempy_gan.testing.contract import check_json, check_randomness, check_values, hold, seeded
 
@@ -28,7 +31,8 @@ def check_prior(prior: Prior, n: int = 32, seed: int = 0, rebuild: Callable[...,
     by the generator alone; a state of plain JSON values; a recommended strategy that it can do. With `rebuild` (its class,
     say), `rebuild(**prior.state())` must draw the same. A LatentPrior: a differentiable decoder of one latent at a time that
     explains the samples. A DiffusionPrior: a denoiser at least as good as doing nothing (small sigma) and as the mean (large
-    sigma). A TunablePrior: parameters that change the decoder, of a copy alone.
+    sigma). A TunablePrior: parameters that change the decoder, of a copy alone. An ExactPrior: a posterior that is the prior
+    where the data say nothing, and keeps to a datum that leaves no doubt (unless it refuses such data).
 
     `n` realizations are drawn for each comparison of random figures.
     """
@@ -42,6 +46,8 @@ def check_prior(prior: Prior, n: int = 32, seed: int = 0, rebuild: Callable[...,
         _check_denoiser(prior, n, seed)
     if isinstance(prior, TunablePrior):
         _check_tuning(prior, seed)
+    if isinstance(prior, ExactPrior):
+        _check_posterior(prior, n, seed)
 
 
 def _check_description(prior: Prior) -> None:
@@ -218,3 +224,26 @@ def _check_tuning(prior: TunablePrior, seed: int) -> None:
         hold(tuple(odds.shape) == (len(m),), f"{who}.realism(m) must have shape {(len(m),)}, and has {tuple(odds.shape)}.")
         (gradient,) = torch.autograd.grad(odds.sum(), m)
     hold(odds.isfinite().all() and gradient.isfinite().all(), f"{who}.realism(m) and its gradient must be finite.")
+
+
+def _check_posterior(prior: ExactPrior, n: int, seed: int) -> None:
+    what = f"{type(prior).__name__}.posterior"
+    drawn = prior.sample(n, seeded(seed + 2))
+    spread, datum = float(drawn[:, 0].std()) + 1e-12, float(drawn[0, 0, 0, 0, 0])
+    try:
+        vague, sure = (prior.posterior(_one_datum(prior, datum, factor * spread)) for factor in (1e4, 1e-2))
+    except GempyGanError:
+        return
+    values = vague.sample(n, seeded(seed))
+    check_values(values, n, (len(prior.properties), *prior.shape), f"{what}(...).sample")
+    check_randomness(lambda generator: vague.sample(4, generator), f"{what}(...).sample", seed)
+    check_json(dict(vague.trace()), f"{what}(...).trace()")
+    _check_same_distribution(values, drawn, f"{what} must be the prior where the data say nothing")
+    off = float((sure.sample(n, seeded(seed))[:, 0, 0, 0, 0] - datum).abs().max()) / spread
+    hold(off <= 0.1, f"{what} must honour its data: a cell known within 0.01 of the prior's spread is off by {off:.2f} of it.")
+
+
+def _one_datum(prior: Prior, value: float, std: float) -> Likelihood:
+    dx, dy, dz = (size * k for size, k in zip(prior.cell_size, prior.shape, strict=True))
+    grid = Grid((0, dx, 0, dy, 0, dz), prior.shape)
+    return Likelihood.of(Constraints(grid, HardData([[0, 0, 0]], [value], std, prior.properties[0].name)), prior)

@@ -16,7 +16,7 @@ from gempy_gan.ensemble import plain
 from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import Grid
 from gempy_gan.likelihood import Likelihood
-from gempy_gan.prior import DiffusionPrior, Prior, TunablePrior
+from gempy_gan.prior import DiffusionPrior, ExactPrior, Prior, TunablePrior
 from gempy_gan.properties import Property
 from gempy_gan.strategy import Draws, Strategy
 from gempy_gan.testing.contract import check_json, check_randomness, check_values, hold, seeded
@@ -48,7 +48,7 @@ def check_strategy(strategy: Strategy, n: int = 256, seed: int = 0, tolerance: f
     _check_posterior(type(strategy).__name__, draws, *exact_posterior(prior, likelihood), tolerance)
 
 
-class ToyPrior(TunablePrior, DiffusionPrior):
+class ToyPrior(TunablePrior, DiffusionPrior, ExactPrior):
     """24 correlated Gaussian cells that can do everything a prior can do: m = mean + root z."""
 
     shape = SHAPE
@@ -77,6 +77,10 @@ class ToyPrior(TunablePrior, DiffusionPrior):
         m: Tensor = self.mean + score @ vectors.T
         return m.to(x).reshape(x.shape)
 
+    def posterior(self, likelihood: Any, linearize: bool = False, determinant: bool = True) -> ToyPosterior:
+        """Gaussian, for linear data are all that it is asked about."""
+        return ToyPosterior(*_gaussian_posterior(self, likelihood))
+
     def parameters(self) -> Sequence[Tensor]:
         """The root of the covariance."""
         return [self.root]
@@ -91,6 +95,24 @@ class ToyPrior(TunablePrior, DiffusionPrior):
 
     def state(self) -> Mapping[str, Any]:
         """No options."""
+        return {}
+
+
+@dataclass(frozen=True)
+class ToyPosterior:
+    """N(mean (24,), covariance (24, 24))."""
+
+    mean: Tensor
+    covariance: Tensor
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n realizations (n, 1, 4, 3, 2)."""
+        noise = torch.randn((n, 24), generator=generator, dtype=torch.float64)
+        m: Tensor = self.mean + noise @ torch.linalg.cholesky(self.covariance).T
+        return m.reshape(n, 1, *SHAPE)
+
+    def trace(self) -> Mapping[str, Any]:
+        """Nothing to tell."""
         return {}
 
 
@@ -118,13 +140,19 @@ def toy_constraints() -> Constraints:
 
 
 def exact_posterior(prior: ToyPrior, likelihood: Likelihood) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (24,) of the Gaussian posterior of linear data (Tarantola 2005, eq. 3.37)."""
+    """Mean and standard deviation (24,) of the Gaussian posterior of linear data."""
+    mean, covariance = _gaussian_posterior(prior, likelihood)
+    return mean, covariance.diagonal().sqrt()
+
+
+def _gaussian_posterior(prior: ToyPrior, likelihood: Likelihood) -> tuple[Tensor, Tensor]:
+    """Mean (24,) and covariance (24, 24) of the posterior of linear data (Tarantola 2005, equations 3.37 and 3.38)."""
     identity = torch.eye(24, dtype=torch.float64)
     operator = likelihood.predict(identity.reshape(24, 1, *SHAPE)).T
     cross = prior.covariance @ operator.T
     gain = torch.linalg.solve(operator @ cross + torch.diag(likelihood.std.double() ** 2), cross.T).T
     mean = prior.mean + gain @ (likelihood.observed.double() - operator @ prior.mean)
-    return mean, (prior.covariance - gain @ cross.T).diagonal().sqrt()
+    return mean, prior.covariance - gain @ cross.T
 
 
 def _check_requirement(strategy: Strategy) -> None:
