@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from gempy_gan.seismic import SeismicCube as SeismicCube
     from gempy_gan.strategy import Draws as Draws
     from gempy_gan.strategy import Strategy as Strategy
+    from gempy_gan.tops import model_from_tops as model_from_tops
+    from gempy_gan.tops import placed_tops as placed_tops
     from gempy_gan.training.engine import train as train
     from gempy_gan.training.plan import TrainingPlan as TrainingPlan
     from gempy_gan.training_sets import make_training_set as make_training_set
@@ -96,6 +98,7 @@ _HOME = {
     "resampling": ("resample",),
     "seismic": ("SeismicCube",),
     "strategy": ("Draws", "Strategy"),
+    "tops": ("model_from_tops", "placed_tops"),
     "training_sets": ("make_training_set",),
     "training.engine": ("train",),
     "training.plan": ("TrainingPlan",),

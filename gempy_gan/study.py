@@ -22,12 +22,15 @@ Options = Mapping[str, Any]
 @dataclass(frozen=True)
 class GridSection:
     """`[grid]`: a box (`extent`, `resolution`, `rotation`), or the unit `element` of a saved GemPy `model`, in a `frame`
-    (with a `thickness` for "distance"; see `from_gempy`)."""
+    (with a `thickness` for "distance"; see `from_gempy`). In place of a saved model, `surfaces` names tops of the wells, young
+    to old, through which GemPy's surfaces go (see `model_from_tops`); held-out wells are held out by their curves, not by their
+    tops. Then the `element` is called like the top it lies below, and `extent` needs no heights."""
 
     resolution: Sequence[int] | None = None
     extent: Sequence[float] | None = None
     rotation: float = 0.0
     model: str | None = None
+    surfaces: Sequence[str] | None = None
     element: str | None = None
     frame: str | None = None
     thickness: float | None = None

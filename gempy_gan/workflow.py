@@ -78,7 +78,7 @@ def run(study: Study, resume: bool = False) -> Result:
     with tempfile.TemporaryDirectory(prefix=".baseline-", dir=folder) as scratch:  # large realizations need not fit into memory
         baseline = sample(prior, known.grid, min(study.n, BASELINE), study.seed, Path(scratch, "baseline.zarr"))
         diagnosis = diagnose(ensemble, known, withheld if withheld.terms else None, baseline)
-    files += [store, *write_diagnosis(diagnosis, folder), *export(study, ensemble)]
+    files += [store, *write_diagnosis(diagnosis, folder), *export(study, ensemble), *_write_model(study, folder)]
     if study.output.pictures:
         files += draw(ensemble, known, withheld, folder / "pictures")
     return Result(ensemble, diagnosis, tuple(files))
@@ -87,8 +87,9 @@ def run(study: Study, resume: bool = False) -> Result:
 def grid_of(study: Study) -> Grid:
     """The study's grid: its box, or the unit of its GemPy model."""
     section = study.grid
-    if section.model is not None:
-        from gempy_gan.geomodel import from_gempy, load_gempy
+    if section.model is not None or section.surfaces is not None:
+        from gempy_gan.gempy_model import regular_grid
+        from gempy_gan.geomodel import from_gempy
 
         if section.element is None:
             raise GempyGanError('The study\'s [grid] names a model and no element. Say which unit: element = "Reservoir".')
@@ -96,7 +97,10 @@ def grid_of(study: Study) -> Grid:
             key: tuple(value) for key in ("resolution", "extent") if (value := getattr(section, key)) is not None
         }
         options |= {"frame": section.frame, "thickness": section.thickness}
-        return from_gempy(load_gempy(study.path(section.model)), section.element, **options)
+        model = model_of(study)
+        if section.surfaces is not None:
+            options["extent"] = tuple(regular_grid(model).extent)
+        return from_gempy(model, section.element, **options)
     if section.frame is not None or section.thickness is not None:
         raise GempyGanError(
             "The study's [grid] has a frame or thickness, and no model: frames are those of a GemPy model's units."
@@ -104,6 +108,38 @@ def grid_of(study: Study) -> Grid:
     if section.extent is None or section.resolution is None:
         raise GempyGanError("The study's [grid] is incomplete. Expected extent and resolution, or model and element.")
     return Grid(tuple(section.extent), tuple(section.resolution), section.rotation)  # type: ignore[arg-type]  # Grid checks
+
+
+def model_of(study: Study) -> Any:
+    """The GemPy model of the study: the one that it names, or one through tops of all its wells."""
+    section = study.grid
+    if section.surfaces is None:
+        from gempy_gan.geomodel import load_gempy
+
+        return load_gempy(study.path(str(section.model)))
+    from gempy_gan.tops import model_from_tops
+
+    if section.model is not None:
+        raise GempyGanError("The study's [grid] names a model and surfaces. Expected one of them: surfaces make a model of tops.")
+    return model_from_tops(tops_of(study), section.surfaces, section.extent)
+
+
+def tops_of(study: Study) -> pd.DataFrame:
+    """Where all wells of the study, held-out ones too, meet their tops: columns `well`, `top`, `x`, `y`, `z`."""
+    import pandas as pd
+
+    from gempy_gan.tops import placed_tops
+
+    found = []
+    for section in study.wells:
+        heads, tops = _tables(study, section)
+        if tops is None:
+            continue
+        for file in _files(study, section):
+            found.append(placed_tops(_placed(study, section, file, heads), _depths(_of_file(tops, file, "tops"))))
+    if not found:
+        raise GempyGanError("The study's [grid] has surfaces, and no [wells.tops] to take them from. Name their table.")
+    return pd.concat(found, ignore_index=True).drop_duplicates()
 
 
 def constrain(study: Study) -> tuple[Constraints, Constraints]:
@@ -122,7 +158,7 @@ def constrain(study: Study) -> tuple[Constraints, Constraints]:
 def read_wells(study: Study, section: WellsSection) -> list[WellLog]:
     """The wells of one section: read, placed, with the curve from gamma ray, flattened, as the section says."""
     heads, tops = _tables(study, section)
-    files = [file for pattern in section.files for file in _matching(study, pattern)]
+    files = _files(study, section)
     wells = [_well(study, section, file, heads, tops) for file in progress.track(files, "reading wells", len(files))]
     names = {well.name for well in wells}
     for what, given in (("holds out", section.held_out), ("has a survey of", section.surveys)):
@@ -200,6 +236,15 @@ def _write_data(known: Constraints, withheld: Constraints, folder: Path) -> list
     return [*files, write_constraints(withheld, folder / "held_out.nc")] if withheld.terms else files
 
 
+def _write_model(study: Study, folder: Path) -> list[Path]:
+    """The GemPy model that was made of tops, for GemPy and its viewer."""
+    if study.grid.surfaces is None:
+        return []
+    from gempy_gan.geomodel import save_gempy
+
+    return [save_gempy(model_of(study), folder / "model.gempy")]
+
+
 def _read(file: Path, kind: type, where: str, **options: Any) -> Any:
     """Read a file that must hold what a section is about."""
     with _naming(file, where):
@@ -237,6 +282,10 @@ def _apply(
         raise GempyGanError(f"{where} cannot be used: {error}. Check the kinds of its entries: {', '.join(options)}.") from error
 
 
+def _files(study: Study, section: WellsSection) -> list[Path]:
+    return [file for pattern in section.files for file in _matching(study, pattern)]
+
+
 def _matching(study: Study, pattern: str) -> list[Path]:
     """The files of a path or pattern, in a fixed order. Raises FormatError when there is none."""
     whole = str(study.path(pattern))
@@ -267,15 +316,9 @@ def _table(study: Study, reader: Callable[..., pd.DataFrame], given: Options | N
 
 def _well(study: Study, section: WellsSection, file: Path, heads: pd.DataFrame | None, tops: pd.DataFrame | None) -> WellLog:
     """One well as the section says."""
-    from gempy_gan.wells import WellLog, flatten, gamma_to_fraction
+    from gempy_gan.wells import flatten, gamma_to_fraction
 
-    options: dict[str, Any] = {"kb": "header", "xy": "header", **section.read}
-    if heads is not None:
-        head = _of_file(heads, file, "heads").iloc[0]
-        options |= {"name": file.stem, "xy": (float(head["x"]), float(head["y"])), "kb": float(head["kb"])}
-    well: WellLog = _read(file, WellLog, "[wells]", **options)
-    if well.name in section.surveys:
-        well = _read(file, WellLog, "[wells]", **options, survey=study.path(section.surveys[well.name]))
+    well = _placed(study, section, file, heads)
     depth: dict[str, float] = {} if tops is None else _depths(_of_file(tops, file, "tops"))
     if section.gamma is not None:
         if section.curve in well.curves:
@@ -290,6 +333,20 @@ def _well(study: Study, section: WellsSection, file: Path, heads: pd.DataFrame |
         return well
     options = {key: _top(depth, value, file) for key, value in section.flatten.items()}
     return _apply(flatten, well, where="The study's [wells.flatten]", options=options)
+
+
+def _placed(study: Study, section: WellsSection, file: Path, heads: pd.DataFrame | None) -> WellLog:
+    """One well as it is read, along its trajectory."""
+    from gempy_gan.wells import WellLog
+
+    options: dict[str, Any] = {"kb": "header", "xy": "header", **section.read}
+    if heads is not None:
+        head = _of_file(heads, file, "heads").iloc[0]
+        options |= {"name": file.stem, "xy": (float(head["x"]), float(head["y"])), "kb": float(head["kb"])}
+    well: WellLog = _read(file, WellLog, "[wells]", **options)
+    if well.name in section.surveys:
+        well = _read(file, WellLog, "[wells]", **options, survey=study.path(section.surveys[well.name]))
+    return well
 
 
 def _depths(tops: pd.DataFrame) -> dict[str, float]:
