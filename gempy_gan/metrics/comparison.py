@@ -19,7 +19,8 @@ from gempy_gan.metrics import (
     swd,
     variograms,
 )
-from gempy_gan.metrics.memorization import check_sizes, memorization
+from gempy_gan.metrics.memorization import memorization
+from gempy_gan.metrics.nearness import check_sizes
 from gempy_gan.metrics.splits import SPLITS, Splits
 from gempy_gan.metrics.validation import Figure, Validation
 from gempy_gan.metrics.volumes import Source, Volumes, shape_of
