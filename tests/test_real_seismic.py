@@ -27,15 +27,14 @@ REFUSED = {
     "interval-neg-bin-pos-trace": "zero or flagged dead",
     "mapping-shifted": "stand at (0, 0)",
     "multi-text": "zero or flagged dead",
-    "rotated-small-rev2": "1 trace header extensions",
     "shot-gather": "stand at (0, 0)",
     "small": "stand at (0, 0)",
     "small-lsb": "stand at (0, 0)",
     "small-ps": "stand at (0, 0)",
-    "stanzas-unknown-count": "unstated number of extended text headers",
+    "stanzas-unknown-count": "stand at (0, 0)",
     "text-embed-null": "stand at (0, 0)",
     "tiny": "stand at (0, 0)",
-    "trace-header-extensions": "2 trace header extensions",
+    "trace-header-extensions": "stand at (0, 0)",
 }
 
 
@@ -52,6 +51,8 @@ def test_every_file_is_read_right_or_refused_for_its_own_reason():
             assert REFUSED[path.stem] in str(refused.value), path.name
             continue
         cube = read_segy(path, domain="time")
+        if "more header(s)" in "".join(map(str, cube.health)):
+            continue  # segyio knows no more than one header per trace
         with segyio.open(str(path), ignore_geometry=True, endian=str(cube.source["byte_order"])) as raw:
             np.testing.assert_array_equal(cube.traces, raw.trace.raw[:].astype(np.float32), err_msg=path.name)
         if len(cube.traces) > 1:
@@ -138,10 +139,10 @@ def test_a_section_shows_detail_at_the_withheld_well():
     assert 0.65 < right["coverage80"] < 0.95
 
 
-def test_the_tutorial_ties_the_well_and_draws_the_wavelet(tmp_path, monkeypatch, capsys):
+def test_the_tutorial_ties_the_well_where_it_stands(tmp_path, monkeypatch, capsys):
     import runpy
 
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(Path(__file__).parents[1] / "tutorials" / "pilot_f3_tie.py"))
+    found = runpy.run_path(str(Path(__file__).parents[1] / "tutorials" / "12_f3_well_tie.py"))
     assert "inline, crossline [362, 336]" in capsys.readouterr().out
-    assert (tmp_path / "f3_tie.png").stat().st_size > 10_000
+    assert found["tie"].correlation_held_out > max(0.3, found["elsewhere"].correlation_held_out)

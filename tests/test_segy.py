@@ -191,13 +191,6 @@ def test_no_segy_file(tmp_path: Path):
         read_segy(tmp_path / "none.sgy", domain="time")
 
 
-def test_extensions_are_refused(file: Path):
-    patch(file, TEXT + 300, ">BB", 2, 0)
-    patch(file, TEXT + 306, ">h", 1)
-    with pytest.raises(FormatError, match="1 trace header extension"):
-        read_segy(file, domain="time")
-
-
 @pytest.mark.parametrize(("true", "claimed"), [(5, 1), (1, 5)])
 def test_float_encoding_that_is_not_what_the_header_claims(tmp_path: Path, true: int, claimed: int):
     cube = survey(samples=100)

@@ -1,31 +1,56 @@
-"""What the headers of a SEG-Y file state: its layout, sample format, vertical axis and positions."""
+"""What the trace headers of a SEG-Y file state: its vertical axis, line numbers and positions."""
 
 from __future__ import annotations
 
-import struct
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gempy_gan.adapters.segy_layout import Layout
 from gempy_gan.errors import FormatError, GempyGanError
 from gempy_gan.health import Finding, Level
 from gempy_gan.seismic import Domain
 
-SAMPLE_FORMATS = {
-    1: ("IBM float", 4),
-    2: ("32-bit integer", 4),
-    3: ("16-bit integer", 2),
-    5: ("IEEE float", 4),
-    6: ("IEEE double", 8),
-    8: ("8-bit integer", 1),
-    10: ("unsigned 32-bit integer", 4),
-    11: ("unsigned 16-bit integer", 2),
-    16: ("unsigned 8-bit integer", 1),
-}
 FOOT = 0.3048
+
+FIELDS: dict[int, Literal[2, 4]] = {
+    **dict.fromkeys((1, 5, 9, 13, 17, 21, 25, 37, 41, 45, 49, 53, 57, 61, 65, 73, 77, 81, 85), 4),
+    **dict.fromkeys((29, 31, 33, 35, 69, 71, *range(89, 181, 2), 201, 203, 209, 211, 213, 215, 217, 223, 229, 231), 2),
+    **dict.fromkeys((181, 185, 189, 193, 197, 205, 219, 225, 233, 237), 4),
+}
+"""Where the fields of a trace header start (bytes counted from 1), and how long they are."""
+
+STATED = (29, 71, 89, 109, 115, 117, 215)
+"""Identification, coordinate scalar and unit, delay, samples, interval, time scalar: read from every trace."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Where the trace headers keep line numbers (None: nowhere) and map positions."""
+
+    inline: int | None
+    crossline: int | None
+    x: int
+    y: int
+
+    def __str__(self) -> str:
+        lines = "no line numbers" if self.inline is None else f"inline_byte={self.inline}, crossline_byte={self.crossline}"
+        return f"{lines}, x_byte={self.x}, y_byte={self.y}"
+
+
+PRESETS: Mapping[str, Preset] = {
+    "rev1": Preset(189, 193, 181, 185),
+    "petrel": Preset(5, 21, 73, 77),
+    "landmark": Preset(9, 21, 73, 77),
+    "source": Preset(189, 193, 73, 77),
+    "shotpoint": Preset(17, 21, 73, 77),
+    "positions": Preset(None, None, 181, 185),
+}
+"""Byte positions by the name of the convention: SEG-Y rev 1 and 2, and what other programs write or people use without them."""
 
 
 class Findings(list[Finding]):
@@ -37,88 +62,53 @@ class Findings(list[Finding]):
 
 
 @dataclass(frozen=True)
-class BinaryHeader:
-    """What the 400-byte binary header says about the layout; read before segyio, whose open() only says that it failed."""
+class TraceHeaders:
+    """Some fields of all trace headers, by the byte at which they start, and the hash of the file they were read from."""
 
-    endian: Literal["big", "little"]
-    format: int
-    samples: int
-    interval: int
-    feet: bool
-    first_trace: int
-    traces: int
-
-    @property
-    def width(self) -> int:
-        """Bytes per sample."""
-        return SAMPLE_FORMATS[self.format][1]
-
-    @property
-    def order(self) -> str:
-        """Byte order as NumPy writes it."""
-        return ">" if self.endian == "big" else "<"
+    fields: Mapping[int, NDArray[Any]]
+    name: str
+    sha256: str
 
     @classmethod
-    def of(cls, file: Path) -> BinaryHeader:
-        """Read and check it; raises FormatError for what segyio could not read, or would read wrongly."""
-        try:
-            size = file.stat().st_size
-            with file.open("rb") as stream:
-                stream.seek(3200)
-                block = stream.read(400)
-        except OSError as error:
-            raise FormatError(f"{file} cannot be read: {error.strerror or error}. Check the path.") from error
-        if len(block) < 400:
-            raise FormatError(f"{file.name} is {size} bytes long. Expected at least 3600 bytes of SEG-Y headers: no SEG-Y file.")
-        endian: Literal["big", "little"] = "big"
-        if not 1 <= struct.unpack_from(">h", block, 24)[0] <= 16:
-            endian = "little"
+    def of(cls, layout: Layout, bytes_: set[int]) -> TraceHeaders:
+        """Read these fields, and those that everyone needs, in one pass through the file."""
+        wanted = sorted({*STATED, *bytes_})
+        for byte in wanted:
+            if byte not in FIELDS:
+                raise FormatError(
+                    f"Trace-header byte {byte!r} is not where a field of SEG-Y starts. "
+                    "Expected one of 1 to 237, as 189 for inline."
+                )
+        fields: dict[int, NDArray[Any]] = {
+            byte: np.empty(layout.traces, np.int32 if FIELDS[byte] == 4 else np.int16) for byte in wanted
+        }
+        with layout.file.open("rb") as stream:
+            digest = hashlib.sha256(stream.read(layout.first_trace))
+        for first, block in layout.blocks():
+            digest.update(block.data)
+            for byte, values in fields.items():
+                values[first : first + len(block)] = header_field(block, byte, layout)
+        with layout.file.open("rb") as stream:
+            stream.seek(layout.first_trace + layout.traces * layout.length)
+            digest.update(stream.read())
+        return cls(fields, layout.file.name, digest.hexdigest())
 
-        def field(byte: int) -> int:
-            return int(struct.unpack_from(">h" if endian == "big" else "<h", block, byte - 3201)[0])
-
-        code, samples, texts = field(3225), field(3221), field(3505)
-        if code not in SAMPLE_FORMATS:
-            known = ", ".join(f"{number} ({name})" for number, (name, _) in SAMPLE_FORMATS.items())
-            raise FormatError(f"{file.name} has sample format {code}. Readable are {known}; is it a SEG-Y file?")
-        revision = block[300 if endian == "big" else 301]
-        extra = field(3507) if revision == 2 else 0
-        if extra > 0 or texts < 0:
-            found = f"{extra} trace header extensions" if extra > 0 else "an unstated number of extended text headers"
-            raise FormatError(f"{file.name} has {found}, which cannot be read. Export it as SEG-Y revision 1.")
-        if samples <= 0:
-            raise FormatError(f"{file.name} states {samples} samples per trace. Expected a positive number in bytes 3221-3222.")
-        offset = 3600 + 3200 * texts
-        length = 240 + samples * SAMPLE_FORMATS[code][1]
-        whole, rest = divmod(size - offset, length)
-        if rest or whole < 1:
-            raise FormatError(
-                f"{file.name} is {size} bytes long: {max(whole, 0)} whole traces of {samples} samples and {rest} bytes more. "
-                "Expected whole traces: the file is truncated, or its traces differ in length."
-            )
-        return cls(endian, code, samples, field(3217), field(3255) == 2, offset, whole)
-
-    def raw(self, file: Path, sample: str) -> Any:
-        """The samples (traces, samples) as they stand in the file, memory-mapped as this NumPy type."""
-        layout = np.dtype([("header", "V240"), ("samples", self.order + sample, (self.samples,))])
-        return np.memmap(file, layout, "r", self.first_trace, (self.traces,))["samples"]
-
-
-@dataclass(frozen=True)
-class TraceHeaders:
-    """The trace headers of an open file."""
-
-    stream: Any
-    name: str
+    def __len__(self) -> int:
+        return len(self.fields[STATED[0]])
 
     def field(self, byte: int) -> NDArray[np.int64]:
-        """One trace-header field of every trace, (n,)."""
-        try:
-            return np.asarray(self.stream.attributes(byte)[:], dtype=np.int64)
-        except (KeyError, IndexError, ValueError, TypeError, RuntimeError):
-            raise FormatError(
-                f"Trace-header byte {byte!r} is not where a field of SEG-Y starts. Expected one of 1 to 240, as 189 for inline."
-            ) from None
+        """One field of every trace, (n,)."""
+        return self.fields[byte].astype(np.int64)
+
+    def values(self, byte: int) -> set[int]:
+        """The values that occur."""
+        return set(np.unique(self.fields[byte]).tolist())
+
+
+def header_field(block: NDArray[np.uint8], byte: int, layout: Layout) -> NDArray[np.signedinteger]:
+    """One field (n,) of the traces in a block of bytes."""
+    width = FIELDS[byte]
+    return np.ascontiguousarray(block[:, byte - 1 : byte - 1 + width]).view(f"{layout.order}i{width}")[:, 0]
 
 
 def check_step(dt: float | None, domain: Domain) -> None:
@@ -129,22 +119,29 @@ def check_step(dt: float | None, domain: Domain) -> None:
         raise GempyGanError(f"dt is {dt} seconds. Expected at most 0.1 s: 4 ms are dt=0.004.")
 
 
-def check_counts(headers: TraceHeaders, header: BinaryHeader, health: Findings) -> None:
+def check_counts(headers: TraceHeaders, layout: Layout, health: Findings) -> None:
     """Note trace headers whose sample count is not the binary header's, which fits the file's length."""
-    stated = set(np.unique(headers.field(115)).tolist()) - {0, header.samples}
-    if stated:
+    stated = {value % 2**16 for value in headers.values(115)} - {0, layout.samples}
+    if stated and layout.samples < 2**16:
         health.add(
             "note",
-            f"Trace headers state {some(stated)} samples (byte 115), the binary header {header.samples}.",
-            f"{header.samples} fit the file's length and were used.",
+            f"Trace headers state {some(stated)} samples (byte 115), the binary header {layout.samples}.",
+            f"{layout.samples} fit the file's length and were used.",
         )
+    if layout.extensions:
+        health.add("note", f"Each trace has {layout.extensions} more header(s) of revision 2.", "Only the first was read.")
+    if layout.trailers:
+        health.add("note", f"{layout.trailers} stanzas follow the last trace.", "They were not read.")
 
 
-def step_of(headers: TraceHeaders, header: BinaryHeader, domain: Domain, dt: float | None, health: Findings) -> float:
+def step_of(headers: TraceHeaders, layout: Layout, domain: Domain, dt: float | None, health: Findings) -> float:
     """Sample interval, in seconds or in the file's length unit."""
-    stated = {int(value) for value in np.unique(headers.field(117))}
-    found = {value for value in stated | {header.interval} if value > 0}
-    where = f"the binary header states {header.interval} and the trace headers {some(stated)} (bytes 3217 and 117)"
+    stated: set[float] = {float(value) for value in headers.values(117)}
+    exact = layout.interval
+    if exact != round(exact):  # the double of revision 2: what a trace header holds is rounded
+        stated = {exact if abs(value - exact) < 1 else value for value in stated}
+    found = {value for value in stated | {exact} if value > 0}
+    where = f"the binary header states {exact:g} and the trace headers {some(stated)} (bytes 3217 and 117)"
     if dt is not None:
         if found != {round(dt * (1e6 if domain == "time" else 1e3))}:
             health.add("note", f"The sample interval was given as {dt:g}; {where}.", "The given one was used.")
@@ -155,10 +152,10 @@ def step_of(headers: TraceHeaders, header: BinaryHeader, domain: Domain, dt: flo
             f"{headers.name} states {said}: {where}. Give the right one as dt= in seconds (time) or metres (depth)."
         )
     interval = found.pop()
-    if header.interval < 0 or min(stated) < 0:
-        health.add("warning", f"A sample interval is negative: {where}.", f"{interval} was used.")
+    if exact < 0 or min(stated) < 0:
+        health.add("warning", f"A sample interval is negative: {where}.", f"{interval:g} was used.")
     if domain == "depth":
-        health.add("warning", f"The depth interval {interval} was read as thousandths of a unit.", "Give dt= if it is not.")
+        health.add("warning", f"The depth interval {interval:g} was read as thousandths of a unit.", "Give dt= if it is not.")
     return interval / (1e6 if domain == "time" else 1e3)
 
 
@@ -180,28 +177,28 @@ def start_of(headers: TraceHeaders, domain: Domain, start: float | None, health:
     return float(delay[0]) / (1e3 if domain == "time" else 1.0)
 
 
-def metres_per_unit(header: BinaryHeader, unit: str | None, health: Findings) -> float:
+def metres_per_unit(layout: Layout, unit: str | None, health: Findings) -> float:
     """Factor from the file's length unit to metres."""
     if unit not in (None, "m", "ft"):
         raise GempyGanError(f"unit is {unit!r}. Allowed: 'm' or 'ft'.")
-    feet = header.feet if unit is None else unit == "ft"
+    feet = layout.feet if unit is None else unit == "ft"
     if feet:
         health.add("warning" if unit is None else "note", "Lengths are in feet.", "They were converted to metres.")
     return FOOT if feet else 1.0
 
 
-def line_numbers(headers: TraceHeaders, inline_byte: int | None, crossline_byte: int | None) -> NDArray[np.int64]:
+def line_numbers(headers: TraceHeaders, at: Preset) -> NDArray[np.int64]:
     """Inline and crossline numbers (n, 2); zero where there is no such byte."""
-    none = np.zeros(headers.stream.tracecount, dtype=np.int64)
-    return np.stack([none if byte is None else headers.field(byte) for byte in (inline_byte, crossline_byte)], axis=1)
+    none = np.zeros(len(headers), dtype=np.int64)
+    return np.stack([none if byte is None else headers.field(byte) for byte in (at.inline, at.crossline)], axis=1)
 
 
-def positions(headers: TraceHeaders, x_byte: int, y_byte: int, scalar: int | None, health: Findings) -> NDArray[np.float64]:
+def positions(headers: TraceHeaders, at: Preset, scalar: int | None, health: Findings) -> NDArray[np.float64]:
     """Map positions (n, 2) in the file's length unit."""
     if scalar == 0:
         raise GempyGanError("coordinate_scalar is 0. Expected a whole number such as -100 (divide by 100) or 1.")
-    raw = np.stack([headers.field(x_byte), headers.field(y_byte)], axis=1).astype(np.float64)
-    kind = set(np.unique(headers.field(89)).tolist()) & {2, 3, 4}
+    raw = np.stack([headers.field(at.x), headers.field(at.y)], axis=1).astype(np.float64)
+    kind = headers.values(89) & {2, 3, 4}
     if kind:
         raise FormatError(
             f"{headers.name} holds geographic coordinates (byte 89 is {kind.pop()}). "
@@ -209,7 +206,7 @@ def positions(headers: TraceHeaders, x_byte: int, y_byte: int, scalar: int | Non
         )
     factor = headers.field(71) if scalar is None else np.full(len(raw), scalar)
     usual = {0, 1} | {sign * 10**power for sign in (1, -1) for power in range(1, 5)} | {-1}
-    odd = set(np.unique(factor).tolist()) - usual
+    odd = {float(value) for value in np.unique(factor)} - usual
     if odd:
         health.add(
             "warning", f"The coordinate scalar is {some(odd)}; SEG-Y allows powers of ten.", "It was applied as it stands."
@@ -220,39 +217,7 @@ def positions(headers: TraceHeaders, x_byte: int, y_byte: int, scalar: int | Non
     return np.where(factor < 0, raw / np.abs(factor), raw * factor)
 
 
-def check_floats(file: Path, header: BinaryHeader, sample_format: int | None) -> None:
-    """Refuse IEEE floats flagged as IBM and the reverse.
-
-    A normalised IBM fraction has a leading hexadecimal digit other than zero. The same four bits of an IEEE float are the
-    last bit of its exponent and the first three of its mantissa, which are all zero for one number in a dozen.
-    """
-    claimed = sample_format or header.format
-    if claimed not in (1, 5):
-        return
-    raw = header.raw(file, "u4")
-    words = np.asarray(raw[:: max(1, header.traces // 64)][:64]).astype(np.uint32).ravel()
-    words = words[(words & 0x7FFFFFFF) != 0]
-    zero_digit = ((words >> 20) & 0xF) == 0
-    if claimed == 1 and len(words) >= 100 and zero_digit.mean() > 0.02:
-        found, other = "IBM", 5
-    elif claimed == 5 and not zero_digit.any() and _spans_even_exponents(words):
-        found, other = "IEEE", 1
-    else:
-        return
-    raise FormatError(
-        f"{file.name} says that its samples are {found} floats, and their bits say {SAMPLE_FORMATS[other][0]}. "
-        f"Give sample_format={other} to read them as such, or sample_format={claimed} through a corrected header."
-    )
-
-
-def _spans_even_exponents(words: NDArray[np.uint32]) -> bool:
-    """Whether, were these IEEE floats, at least two even exponents would be well filled."""
-    exponent = (words >> 23) & 0xFF
-    _, count = np.unique(exponent[exponent % 2 == 0], return_counts=True)
-    return bool((count >= 100).sum() >= 2 and len(np.unique(words)) >= 300)
-
-
-def some(values: set[int], most: int = 4) -> str:
+def some(values: set[int] | set[float], most: int = 4) -> str:
     """The first few of many values, as text."""
-    listed = [str(value) for value in sorted(values)]
+    listed = [f"{value:g}" for value in sorted(values)]
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gempy_gan.adapters.segy_headers import BinaryHeader
+from gempy_gan.adapters.segy_layout import Layout
 from gempy_gan.errors import FormatError
 from gempy_gan.seismic import SeismicCube
 
@@ -69,7 +69,7 @@ def write_segy_like(cube: SeismicCube, path: str | Path, source: str | Path) -> 
     import segyio
 
     file, origin = Path(path), Path(source)
-    header = BinaryHeader.of(origin)
+    header = Layout.of(origin)
     _check_same(cube, origin, header)
     with _staged(file) as staged:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -93,15 +93,18 @@ def _staged(file: Path) -> Iterator[Path]:
         staged.unlink(missing_ok=True)
 
 
-def _check_same(cube: SeismicCube, origin: Path, header: BinaryHeader) -> None:
+def _check_same(cube: SeismicCube, origin: Path, header: Layout) -> None:
     expected, found = (header.traces, header.samples), cube.traces.shape
     if found != expected:
         raise FormatError(
             f"{origin.name} holds {expected[0]} traces of {expected[1]} samples, and the cube {found[0]} of {found[1]}. Expected "
             "the same: some traces were left out or stacked when it was read. Write it with write_segy."
         )
-    if header.format not in (1, 5):
-        raise FormatError(f"{origin.name} has samples of format {header.format}. Expected 1 (IBM) or 5 (IEEE): use write_segy.")
+    if header.format not in (1, 5) or header.extensions:
+        raise FormatError(
+            f"{origin.name} has samples of format {header.format} and {header.extensions} more headers per trace. "
+            "Expected 1 (IBM) or 5 (IEEE), and none: use write_segy."
+        )
     with origin.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if cube.source.get("sha256") != digest:
