@@ -35,6 +35,7 @@ SEED = 27_182  # of the simulations that tiles are cut from
 MIXED = (0.1, 0.9)  # mean coarse fraction of tiles that are taken: plain sand and plain mud would be copies of each other
 EFFECTIVE = 3.0  # modes that weak data leave at least, 1 / sum(w^2)
 TRIED = 50  # truths, until data leave so many
+FIGURES = ("modes", "tv_floor", "tv", "variance_ratio", "cpu_s")
 
 STRATEGIES: Mapping[str, Strategy] = {
     "guided": Guided(),
@@ -156,6 +157,22 @@ def rows(case: Case, strategies: Mapping[str, Strategy], n: int, seed: int = 0) 
         found = score(case, draws.values, draws.log_weights)
         spent = {"cpu_s": round(time.process_time() - start, 2), "warnings": [str(w.message) for w in caught]}
         yield {**row, "tv": found.tv, "variance_ratio": found.variance_ratio, **spent}
+
+
+def means(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each case and strategy: the figures of its seeds averaged, None where a strategy cannot do it."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in found:
+        groups.setdefault((row["case"], row["strategy"]), []).append(row)
+    return [
+        {"case": case, "strategy": strategy, **{key: _mean([row[key] for row in rows]) for key in FIGURES}}
+        for (case, strategy), rows in groups.items()
+    ]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
 
 
 def text(found: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,54 @@
+"""`gempy-gan-bench peers`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gempy_gan.cli.settings import Setting
+from gempy_gan_bench.commands.table import check_outputs
+
+
+@click.command("peers")
+@click.option("--peer", "names", multiple=True, metavar="NAME", help="DeeSse or SIS, of geone; may be repeated. Default: both.")
+@click.option("--prior", "priors", multiple=True, metavar="NAME", help="A prior; may be repeated. Default: fluvial-diffusion.")
+@click.option(
+    "--prior-set", "prior_settings", multiple=True, type=Setting(), metavar="NAME=VALUE", help="An option of the priors."
+)
+@click.option("--strategy", metavar="NAME", help="Default: the one recommended for the prior.")
+@click.option("-n", default=5, show_default=True, type=click.IntRange(min=2), help="Realizations of each truth.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed, the same figures.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the rows as JSON.")
+def command(
+    names: tuple[str, ...],
+    priors: tuple[str, ...],
+    prior_settings: tuple[tuple[str, Any], ...],
+    strategy: str | None,
+    n: int,
+    seed: int,
+    json_file: str | None,
+) -> None:
+    """Compare geology between eight wells with that of other tools, on 64 x 64 x 16 cells.
+
+    Other tools get a training image of exactly the river that is drilled; priors get those of its labels that they know.
+    """
+    import json
+    from functools import partial
+    from pathlib import Path
+
+    from gempy_gan_bench import peers
+
+    check_outputs(json_file=json_file)
+    unknown = [name for name in names if name not in peers.PEERS]
+    if unknown:
+        raise click.UsageError(f"There is no peer {unknown[0]!r}. Expected one of: {', '.join(peers.PEERS)}.")
+    options = dict(prior_settings)
+    contenders = {name: peers.PEERS[name] for name in (names or (() if priors else peers.PEERS))}
+    for prior in priors or (() if names else ("fluvial-diffusion",)):
+        label = " ".join([prior, *(f"{key}={value}" for key, value in options.items()), *([strategy] if strategy else [])])
+        contenders[label] = partial(peers.learned, name=prior, strategy=strategy, options=options)
+    found = list(peers.rows(contenders, n, seed))
+    if json_file is not None:
+        Path(json_file).write_text(json.dumps({"rows": found}, indent=1) + "\n", encoding="utf-8")
+    click.echo(peers.text(found))
