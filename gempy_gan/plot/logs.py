@@ -64,7 +64,7 @@ def draw_logs(figure: Figure | SubFigure, ensemble: Ensemble, wells: Sequence[We
         reach.append(ax.get_ylim())
     panels[0].set(ylabel="height (m)", ylim=(min(low for low, _ in reach), max(high for _, high in reach)))
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 2 * len(wells)), fontsize=8, frameon=False)
 
 
 def draw_log(ax: Axes, ensemble: Ensemble, well: WellCells) -> None:
