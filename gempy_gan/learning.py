@@ -93,6 +93,11 @@ class LearnedPrior(Prior):
         """How such a prior is trained. `preset` names a size: "tiny", "small", "paper"; `options` change single values of it."""
 
     @classmethod
+    def learned_from(cls, preset: str, volume: Shape) -> Shape:
+        """The boxes that a preset learns from, of volumes of one shape, where the user asks for none: its own, or whole volumes."""
+        return SHAPES.get(preset, volume)
+
+    @classmethod
     def box(cls, trained: Shape, asked: Shape, options: Mapping[str, Any]) -> Shape:
         """The boxes that networks of these options, trained on boxes of one shape, make on their own, where another is asked for.
 

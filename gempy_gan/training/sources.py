@@ -55,10 +55,11 @@ def _simulated(plan: TrainingPlan) -> SimulatedBoxes:
 
 
 def box_shape(plan: TrainingPlan, volume: Sequence[int]) -> tuple[int, int, int]:
-    """The shape of the boxes: what the plan says, else the preset's, else (for a preset of no known shape) the volumes' own."""
-    nx, ny, nz = plan.shape or SHAPES.get(plan.preset) or volume
-    check_box((nx, ny, nz), volume, "volumes")
-    return nx, ny, nz
+    """The shape of the boxes: what the plan says, else the preset's of the prior."""
+    whole = (volume[0], volume[1], volume[2])
+    box = plan.shape or plan.learner().learned_from(plan.preset, whole)
+    check_box(box, whole, "volumes")
+    return box
 
 
 def chosen_labels(plan: TrainingPlan, known: Sequence[Label]) -> tuple[Label, ...]:
