@@ -89,12 +89,12 @@ def check_unseen(prior: Prior) -> None:
 
 @cache
 def _truths(shape: Shape, columns: tuple[int, int]) -> tuple[Truth, Truth, Truth]:
-    first = _next(shape, columns, 0, None)
-    second = _next(shape, columns, first.number + 1, None)
-    return first, second, _next(shape, columns, second.number + 1, OFF_CENTRE)
+    first = first_from(shape, columns, 0)
+    second = first_from(shape, columns, first.number + 1)
+    return first, second, first_from(shape, columns, second.number + 1, OFF_CENTRE)
 
 
-def _next(shape: Shape, columns: tuple[int, int], start: int, labels: Mapping[str, float] | None) -> Truth:
+def first_from(shape: Shape, columns: tuple[int, int], start: int, labels: Mapping[str, float] | None = None) -> Truth:
     """The first realization, from a number on, in which wells see both facies."""
     for number in range(start, start + MOST_TRIED):
         found = _cut(shape, columns, number, labels)
