@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from gempy_gan.constraints import Constraints as Constraints
     from gempy_gan.constraints import HardData as HardData
     from gempy_gan.constraints import SoftData as SoftData
-    from gempy_gan.denoising import draw as draw
     from gempy_gan.diagnostics import diagnose as diagnose
     from gempy_gan.ensemble import Ensemble as Ensemble
     from gempy_gan.errors import FormatError as FormatError
@@ -59,6 +58,8 @@ if TYPE_CHECKING:
     from gempy_gan.seismic import SeismicCube as SeismicCube
     from gempy_gan.strategy import Draws as Draws
     from gempy_gan.strategy import Strategy as Strategy
+    from gempy_gan.structural_uncertainty import StructuralDraw as StructuralDraw
+    from gempy_gan.structural_uncertainty import vary_structure as vary_structure
     from gempy_gan.tops import model_from_tops as model_from_tops
     from gempy_gan.tops import placed_tops as placed_tops
     from gempy_gan.training.engine import train as train
@@ -81,7 +82,6 @@ _HOME = {
     "diagnostics": ("diagnose",),
     "ensemble": ("Ensemble",),
     "errors": ("FormatError", "GempyGanError", "GempyGanWarning", "GridError", "PluginError"),
-    "denoising": ("draw",),
     "files": ("read", "write", "write_surfaces"),
     "frame": ("Frame",),
     "geomodel": ("from_gempy", "load_gempy", "to_gempy"),
@@ -100,6 +100,7 @@ _HOME = {
     "resampling": ("resample",),
     "seismic": ("SeismicCube",),
     "strategy": ("Draws", "Strategy"),
+    "structural_uncertainty": ("StructuralDraw", "vary_structure"),
     "tops": ("model_from_tops", "placed_tops"),
     "training_sets": ("make_training_set",),
     "training.engine": ("train",),
