@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gempy_gan.constraints import Constraints as Constraints
     from gempy_gan.constraints import HardData as HardData
     from gempy_gan.constraints import SoftData as SoftData
+    from gempy_gan.denoising import draw as draw
     from gempy_gan.diagnostics import diagnose as diagnose
     from gempy_gan.ensemble import Ensemble as Ensemble
     from gempy_gan.errors import FormatError as FormatError
@@ -79,6 +80,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _HOME = {
     "blocking": ("block",),
     "constraints": ("Constraints", "HardData", "SoftData"),
+    "denoising": ("draw",),
     "diagnostics": ("diagnose",),
     "ensemble": ("Ensemble",),
     "errors": ("FormatError", "GempyGanError", "GempyGanWarning", "GridError", "PluginError"),
