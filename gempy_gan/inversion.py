@@ -8,7 +8,7 @@ import inspect
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,7 @@ from gempy_gan.grid import Grid
 from gempy_gan.learning import LearnedPrior
 from gempy_gan.plain_torch import plain_torch
 from gempy_gan.plugins import get_prior, get_strategy, registry
+from gempy_gan.strategy import Draws
 from gempy_gan.weights import fingerprint
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from gempy_gan.likelihood import Likelihood
     from gempy_gan.prior import Prior
     from gempy_gan.properties import Property
-    from gempy_gan.strategy import Draws, Strategy
+    from gempy_gan.strategy import Strategy
 
 BATCH_CELLS = 2**23  # cells drawn at once where `batch` does not say it
 
@@ -69,29 +70,20 @@ def invert(
     """
     prior, chosen, likelihood, sizes = prepare(prior, constraints, strategy, n, batch)
     record = {**provenance(prior, chosen, constraints, n, seed), "batch": sizes[0], **({"clamp": True} if clamp else {})}
-    kept = None if store is None else _open(Path(store), resume, constraints.grid, prior.properties, record)
-    finished = _finished(kept, sizes)
-    made: list[Draws] = []
     complaints = _Complaints(len(sizes))
-    try:
-        for k, size in enumerate(sizes):
-            progress.report("realizations", sum(sizes[:k]), n)
-            if k < finished:
-                continue
-            with plain_torch(), complaints.of_batch(k):
-                draws = chosen.sample(prior, likelihood, size, _generator(seed, k))
-                draws = clamped(draws, likelihood) if clamp else draws
-            if kept is None:
-                made.append(draws)
-            else:
-                kept.append(_numpy(draws.values), dict(draws.trace), _weights(draws))
-        progress.report("realizations", n, n)
-        complaints.sum_up()
-    except BaseException:
-        if kept is not None:
-            kept.remove_if_empty()
-        raise
-    return _gathered(made, constraints.grid, prior.properties, record) if kept is None else kept.ensemble()
+
+    def draw(k: int) -> Draws:
+        with complaints.of_batch(k):
+            draws = chosen.sample(prior, likelihood, sizes[k], _generator(seed, k))
+            return clamped(draws, likelihood) if clamp else draws
+
+    if store is None:
+        made = list(_batches(draw, sizes, "realizations"))
+        found = _gathered(made, constraints.grid, prior.properties, record)
+    else:
+        found = _filled(_open(Path(store), resume, constraints.grid, prior.properties, record), draw, sizes, "realizations")
+    complaints.sum_up()
+    return found
 
 
 def prepare(
@@ -99,40 +91,47 @@ def prepare(
 ) -> tuple[Prior, Strategy, Likelihood, list[int]]:
     """What `invert` works with: prior, strategy, likelihood, and the size of each batch. Raises as it does, before it starts."""
     from gempy_gan.likelihood import Likelihood
+    from gempy_gan.matching import Matched, MatchedPrior
 
     _check_number(n)
     prior = prior_given(prior, constraints) if isinstance(prior, str) else prior
     chosen = get_strategy(strategy or prior.recommended) if strategy is None or isinstance(strategy, str) else strategy
+    chosen = Matched(chosen) if isinstance(prior, MatchedPrior) else chosen
     chosen.check(prior)
     with plain_torch():
         likelihood = Likelihood.of(constraints, prior)
     return prior, chosen, likelihood, batches(n, int(np.prod(prior.shape)), chosen.coupled, batch)
 
 
-def sample(prior: Prior | str, grid: Grid, n: int = 100, seed: int = 0, store: str | os.PathLike[str] | None = None) -> Ensemble:
+def sample(
+    prior: Prior | str,
+    grid: Grid,
+    n: int = 100,
+    seed: int = 0,
+    store: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+) -> Ensemble:
     """Draw n unconditional realizations of the prior on a grid: the baseline of every conditional ensemble.
 
     With `store`, a path ending in .zarr, they go there as they are drawn, and never lie in memory all together; the store holds
-    whole realizations at every moment.
+    whole realizations at every moment, and `resume=True` continues what an equal call left unfinished, as in `invert`.
     """
     from gempy_gan.likelihood import check_grid
 
     _check_number(n)
     prior = prior_for(prior, grid) if isinstance(prior, str) else prior
     check_grid(prior, grid)
-    sizes, made = batches(n, grid.size, coupled=False), []
+    sizes = batches(n, grid.size, coupled=False)
     record = {"prior": describe_prior(prior), "n": n, "seed": seed, "versions": versions()}
-    kept = None if store is None else _store(Path(store), grid, prior.properties, record, sizes[0])
-    for k, size in enumerate(sizes):
-        progress.report("unconditional realizations", sum(sizes[:k]), n)
-        with plain_torch():
-            values = _numpy(prior.sample(size, _generator(seed, k)))
-        if kept is None:
-            made.append(values)
-        else:
-            kept.append(values)
-    progress.report("unconditional realizations", n, n)
-    return Ensemble.from_values(grid, prior.properties, np.concatenate(made), record) if kept is None else kept.ensemble()
+
+    def draw(k: int) -> Draws:
+        return Draws(prior.sample(sizes[k], _generator(seed, k)))
+
+    if store is None:
+        made = [_numpy(draws.values) for draws in _batches(draw, sizes, "unconditional realizations")]
+        return Ensemble.from_values(grid, prior.properties, np.concatenate(made), record)
+    kept = _open(Path(store), resume, grid, prior.properties, dict(plain(record)), _shard(grid, sizes[0]))
+    return _filled(kept, draw, sizes, "unconditional realizations", traced=False)
 
 
 def clamped(draws: Draws, likelihood: Likelihood) -> Draws:
@@ -196,12 +195,13 @@ def provenance(prior: Prior, strategy: Strategy, constraints: Constraints, n: in
 
 def describe_prior(prior: Prior) -> dict[str, Any]:
     """Class and options of a prior; of a learned one also what it is about, and the fingerprint of its weights; of one made of
-    another prior's boxes also that prior."""
+    another prior also that one."""
     record = {"class": _qualified(prior), "options": dict(prior.state())}
     if isinstance(prior, LearnedPrior):
         record |= {"domain": prior.domain.to_dict(), "weights": fingerprint(prior)}
-    box = getattr(prior, "tile", None)  # of a prior that is made of another one's boxes
-    return record if box is None else record | {"tile": describe_prior(box)}
+    # of a prior that is made of another one's boxes, or matched to a histogram
+    parts = {name: part for name in ("tile", "prior") if (part := getattr(prior, name, None)) is not None}
+    return record | {name: describe_prior(part) for name, part in parts.items()}
 
 
 def describe_strategy(strategy: Strategy) -> dict[str, Any]:
@@ -256,7 +256,7 @@ class _Complaints:
         for place in found.keys() - self.first.keys():
             self.first[place] = w = found[place]
             batch = f"Batch {k + 1} of {self.batches}: " if self.batches > 1 else ""
-            warnings.warn(f"{batch}{w.message}", w.category, stacklevel=4)
+            warnings.warn(f"{batch}{w.message}", w.category, stacklevel=6)
 
     def sum_up(self) -> None:
         """Say how many batches gave a warning that more than one gave."""
@@ -266,12 +266,14 @@ class _Complaints:
                 warnings.warn(line, w.category, stacklevel=3)
 
 
-def _open(path: Path, resume: bool, grid: Grid, properties: Sequence[Property], record: Mapping[str, Any]) -> EnsembleStore:
+def _open(
+    path: Path, resume: bool, grid: Grid, properties: Sequence[Property], record: Mapping[str, Any], shard: int = 1
+) -> EnsembleStore:
     """The store to extend: a new one, or on resume the one that an equal run left."""
     from gempy_gan.formats.zarr import EnsembleStore
 
     if not (resume and path.exists()):
-        return EnsembleStore.create(path, grid, properties, record)
+        return EnsembleStore.create(path, grid, properties, record, shard=shard)
     kept = EnsembleStore.open(path)
     differing = [key for key in record if kept.provenance.get(key) != record[key] and key != CALIBRATION]
     if differing:
@@ -282,18 +284,36 @@ def _open(path: Path, resume: bool, grid: Grid, properties: Sequence[Property], 
     return kept
 
 
-def _store(path: Path, grid: Grid, properties: Sequence[Property], record: Mapping[str, Any], batch: int) -> EnsembleStore:
-    """A new store for batches of one size; many small realizations share files."""
-    from gempy_gan.formats.zarr import EnsembleStore
+def _shard(grid: Grid, batch: int) -> int:
+    """How many realizations of a batch go into one file, if a batch fills whole files."""
     from gempy_gan.formats.zarr_layout import shard_for
 
     shard = shard_for(grid)
-    return EnsembleStore.create(path, grid, properties, record, shard=shard if batch % shard == 0 else 1)
+    return shard if batch % shard == 0 else 1
 
 
-def _finished(kept: EnsembleStore | None, sizes: list[int]) -> int:
-    """How many batches a store holds; it takes whole batches only."""
-    return 0 if kept is None else int(np.searchsorted(np.cumsum(sizes), len(kept), side="right"))
+def _batches(draw: Callable[[int], Draws], sizes: Sequence[int], label: str, finished: int = 0) -> Iterator[Draws]:
+    """The batches that are not finished yet, each told to whoever listens."""
+    for k in range(len(sizes)):
+        progress.report(label, sum(sizes[:k]), sum(sizes))
+        if k >= finished:
+            with plain_torch():
+                draws = draw(k)
+            yield draws
+    progress.report(label, sum(sizes), sum(sizes))
+
+
+def _filled(kept: EnsembleStore, draw: Callable[[int], Draws], sizes: Sequence[int], label: str, traced: bool = True) -> Ensemble:
+    """The store's ensemble when the store has all batches. It takes whole batches only; one that gets none is removed."""
+    with kept.alone():
+        try:
+            finished = int(np.searchsorted(np.cumsum(sizes), len(kept), side="right"))
+            for draws in _batches(draw, sizes, label, finished):
+                kept.append(_numpy(draws.values), dict(draws.trace) if traced else None, _weights(draws))
+        except BaseException:
+            kept.remove_if_empty()
+            raise
+    return kept.ensemble()
 
 
 def _gathered(made: list[Draws], grid: Grid, properties: Sequence[Property], record: Mapping[str, Any]) -> Ensemble:

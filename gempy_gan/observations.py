@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from gempy_gan.atomic import staged
 from gempy_gan.constraints import Constraints, HardData, SoftData, Term
 from gempy_gan.ensemble import frame_arrays, frame_variables
 from gempy_gan.errors import FormatError, GempyGanError
-from gempy_gan.files import staged
 from gempy_gan.grid import Grid
 from gempy_gan.plugins import registry
 

@@ -71,12 +71,13 @@ def make_training_set(
     table = DESIGNS[design](made.labels, n, seed, start, ranges)
     record = _record(made, n, seed, start, design, ranges or {})
     store = _open(Path(out), resume, made, record)
-    try:
-        _fill(store, made, table, seed, jobs)
-    finally:
-        store.remove_if_empty()
-    found = store.ensemble()
-    store.amend({**record, "coverage": coverage_of(found).to_dict()})
+    with store.alone():
+        store.amend(record)
+        try:
+            _fill(store, made, table, seed, jobs)
+        finally:
+            store.remove_if_empty()
+        store.amend({**record, "coverage": coverage_of(store.ensemble()).to_dict()})
     return store.ensemble()
 
 
@@ -148,7 +149,6 @@ def _open(path: Path, resume: bool, simulator: Simulator, record: Mapping[str, A
         raise GempyGanError(
             f"The store {path} holds {len(store)} realizations. Ask for as many or more, or choose another store."
         )
-    store.amend(record)
     return store
 
 

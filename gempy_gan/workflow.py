@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import glob
@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from gempy_gan import progress
+from gempy_gan.atomic import scratch_beside, staged
 from gempy_gan.constraints import Constraints, HardData, SoftData
 from gempy_gan.errors import FormatError, GempyGanError
-from gempy_gan.files import read, staged, write
+from gempy_gan.files import read, write, write_surfaces
 from gempy_gan.grid import Grid
 from gempy_gan.observations import write_constraints
+from gempy_gan.structural_inversion import noted
 from gempy_gan.study import Options, SeismicSection, Study, WellsSection, check_keys
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 
     from gempy_gan.diagnosis import Diagnosis
     from gempy_gan.ensemble import Ensemble
+    from gempy_gan.health import Health
     from gempy_gan.prior import Prior
+    from gempy_gan.seismic import SeismicCube
     from gempy_gan.wells import WellLog
 
 T = TypeVar("T")
@@ -45,19 +49,33 @@ class Result:
 
     def listing(self, folder: Path) -> str:
         """The files below a folder, one line each, or one for all in a folder of their own."""
-        groups: dict[str, list[Path]] = {}
-        for place in (file.relative_to(folder) for file in self.files):
-            groups.setdefault(place.parts[0], []).append(place)
-        lines = [str(places[0]) if len(places) == 1 else f"{name}/ ({len(places)} files)" for name, places in groups.items()]
-        return "\n  ".join([f"Written to {folder}:", *lines])
+        return listing(self.files, folder)
 
 
-def run(study: Study, resume: bool = False) -> Result:
-    """The whole study: constraints, ensemble, diagnosis, exports and pictures, into the study's output folder.
+def listing(files: Iterable[Path], folder: Path) -> str:
+    """Files below a folder, one line each, or one for all in a folder of their own."""
+    groups: dict[str, list[Path]] = {}
+    for place in (file.relative_to(folder) for file in files):
+        groups.setdefault(place.parts[0], []).append(place)
+    lines = [str(places[0]) if len(places) == 1 else f"{name}/ ({len(places)} files)" for name, places in groups.items()]
+    return "\n  ".join([f"Written to {folder}:", *lines])
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a study's files hold, read once: the wells of each of its sections, and the cubes."""
+
+    wells: tuple[tuple[WellsSection, list[WellLog]], ...]
+    cubes: tuple[tuple[SeismicSection, SeismicCube], ...]
+
+
+def run(study: Study, resume: bool = False, data: Data | None = None, notes: Mapping[str, Any] | None = None) -> Result:
+    """The study of one unit: constraints, ensemble, diagnosis, exports, pictures and report, into the study's output folder.
 
     `resume` continues an ensemble that an interrupted run of the same study left. Raises GempyGanError, before anything is
     read, when the folder holds an ensemble and `resume` is not given, and what the steps raise; whatever was finished by then
-    stays, and is whole.
+    stays, and is whole. `data` are those of the study's files, where they are read already; `notes` go into the ensemble's
+    provenance.
     """
     from gempy_gan.diagnostics import diagnose
     from gempy_gan.inversion import invert, prepare, sample
@@ -69,18 +87,20 @@ def run(study: Study, resume: bool = False) -> Result:
             f"{store} exists already. Continue an interrupted run with --resume, write elsewhere with --out, or remove {folder}."
         )
     strategy = None if study.strategy is None else get_strategy(**study.strategy)
-    known, withheld = constrain(study)
+    known, withheld = constrain(study, data)
     prior = prior_of(study, known)
     prepare(prior, known, strategy, study.n, study.batch)  # what does not fit is found before anything is written
     files = [] if store.exists() else _write_data(known, withheld, folder)
     ensemble = invert(prior, known, strategy, study.n, study.seed, store, resume, study.batch, study.clamp)
+    ensemble = noted(ensemble, store, notes) if notes else ensemble
     files = files or _write_data(known, withheld, folder)  # of a resumed run, now that its store is known to belong to it
-    with tempfile.TemporaryDirectory(prefix=".baseline-", dir=folder) as scratch:  # large realizations need not fit into memory
-        baseline = sample(prior, known.grid, min(study.n, BASELINE), study.seed, Path(scratch, "baseline.zarr"))
+    with scratch_beside(folder / "baseline.zarr") as scratch:  # large realizations need not fit into memory
+        baseline = sample(prior, known.grid, min(study.n, BASELINE), study.seed, scratch / "baseline.zarr")
         diagnosis = diagnose(ensemble, known, withheld if withheld.terms else None, baseline)
     files += [store, *write_diagnosis(diagnosis, folder), *export(study, ensemble), *_write_model(study, folder)]
     if study.output.pictures:
         files += draw(ensemble, known, withheld, folder / "pictures")
+        files.append(report(study, ensemble, known, withheld, diagnosis))
     return Result(ensemble, diagnosis, tuple(files))
 
 
@@ -142,17 +162,23 @@ def tops_of(study: Study) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True).drop_duplicates()
 
 
-def constrain(study: Study) -> tuple[Constraints, Constraints]:
+def constrain(study: Study, data: Data | None = None) -> tuple[Constraints, Constraints]:
     """What conditions the study, and the wells held out of it, as constraints on its grid."""
-    grid = grid_of(study)
+    grid, found = grid_of(study), data or read_data(study)
     known: list[HardData | SoftData] = []
     withheld: list[HardData] = []
-    for section in study.wells:
-        wells = read_wells(study, section)
-        known += _blocked(section, [well for well in wells if well.name not in section.held_out], grid)
-        withheld += _blocked(section, [well for well in wells if well.name in section.held_out], grid)
-    known += [_resampled(study, section, grid) for section in study.seismic]
+    for section, wells in found.wells:
+        if any(section is one for one in study.wells):
+            known += _blocked(section, [well for well in wells if well.name not in section.held_out], grid)
+            withheld += _blocked(section, [well for well in wells if well.name in section.held_out], grid)
+    known += [_resampled(study, s, cube, grid) for s, cube in found.cubes if any(s is one for one in study.seismic)]
     return Constraints(grid, *known), Constraints(grid, *withheld)
+
+
+def read_data(study: Study) -> Data:
+    """The wells and cubes of the study's files."""
+    wells = tuple((section, read_wells(study, section)) for section in study.wells)
+    return Data(wells, tuple((section, _cube(study, section)) for section in study.seismic))
 
 
 def read_wells(study: Study, section: WellsSection) -> list[WellLog]:
@@ -177,11 +203,13 @@ def prior_of(study: Study, known: Constraints) -> Prior:
 
 def prior_from(name: str, known: Constraints, **options: Any) -> Prior:
     """The prior `name` on the constraints' grid. Its options mean, std and quantiles may say "wells": those of the
-    conditioning wells; mean may say "layers": the wells' mean of each layer.
+    conditioning wells; mean may say "layers": the wells' mean of each layer; `rescaled_to` may say "grid": its cells. A prior
+    that takes no quantiles itself gets them as a `MatchedPrior`.
 
     Raises PluginError for an unknown name, GempyGanError for options that it does not take, and when no well tells them.
     """
     from gempy_gan.inversion import prior_given
+    from gempy_gan.plugins import registry
 
     statistics: dict[str, dict[str, Callable[..., Any]]] = {
         "mean": {"wells": _mean, "layers": _layer_means},
@@ -195,7 +223,16 @@ def prior_from(name: str, known: Constraints, **options: Any) -> Prior:
                 allowed = " or ".join(f'"{word}"' for word in statistics[key])
                 raise GempyGanError(f"The prior's {key} is {how!r}. Expected {allowed}, or numbers in the property's unit.")
             options[key] = statistics[key][how](_of_property(known, options.get("property")), known.grid)
-    return prior_given(name, known, **options)
+    if options.get("rescaled_to") == "grid":
+        options["rescaled_to"] = known.grid.cell_size
+    if "quantiles" not in options or "quantiles" in inspect.signature(registry().get("priors", name).load()).parameters:
+        return prior_given(name, known, **options)
+    from gempy_gan.matching import MatchedPrior
+
+    constrained = sorted({term.property for term in known.hard})
+    property = options.pop("property", constrained[0] if len(constrained) == 1 else None)
+    quantiles = options.pop("quantiles")
+    return MatchedPrior(prior_given(name, known, **options), quantiles, property)
 
 
 def write_diagnosis(diagnosis: Diagnosis, folder: Path) -> list[Path]:
@@ -215,7 +252,8 @@ def export(study: Study, ensemble: Ensemble) -> list[Path]:
     )
     endings = [ending.removeprefix(".") for ending in study.output.formats]
     tracked = progress.track(endings, "exporting", len(endings))
-    return [file for ending in tracked for file in write(kept, folder / ending / f"ensemble.{ending}")]
+    files = [file for ending in tracked for file in write(kept, folder / ending / f"ensemble.{ending}")]
+    return files + (write_surfaces(ensemble.grid, folder / "surfaces" / "unit.irap") if study.output.surfaces else [])
 
 
 def draw(ensemble: Ensemble, known: Constraints, withheld: Constraints, folder: Path) -> list[Path]:
@@ -228,6 +266,32 @@ def draw(ensemble: Ensemble, known: Constraints, withheld: Constraints, folder: 
             plot.save(figure, file)
         files.append(folder / f"{name}.png")
     return files
+
+
+def report(study: Study, ensemble: Ensemble, known: Constraints, withheld: Constraints, diagnosis: Diagnosis) -> Path:
+    """The report of a run: `report.html` in the study's output folder."""
+    from gempy_gan.report import card_of, write_report
+
+    card = card_of(ensemble, study.prior["name"])
+    held_out = withheld if withheld.terms else None
+    return write_report(ensemble, study.out / "report.html", known, held_out, diagnosis, card=card, **told_by(study))
+
+
+def told_by(study: Study) -> dict[str, Any]:
+    """What a study tells a report: its text, what the readers of its files found, and the command that repeats it."""
+    told: dict[str, Any] = {"health": health_of(study)}
+    if study.source is not None:
+        told["study"] = study.source.read_text(encoding="utf-8")
+        told["command"] = f"gempy-gan run {shlex.quote(str(study.source))} --out FOLDER"
+    return told
+
+
+def health_of(study: Study) -> dict[str, Health]:
+    """What the readers of the study's files find, by well and by seismic file; for that they are read again."""
+    found = {well.name: well.health for section in study.wells for well in read_wells(study, section)}
+    for section in study.seismic:
+        found[section.file] = read(study.path(section.file), domain=section.domain, **section.read).health
+    return found
 
 
 def _write_data(known: Constraints, withheld: Constraints, folder: Path) -> list[Path]:
@@ -379,15 +443,19 @@ def _blocked(section: WellsSection, wells: list[WellLog], grid: Grid) -> list[Ha
     return [_apply(block, wells, grid, where="The study's [wells.block]", options=options)] if wells else []
 
 
-def _resampled(study: Study, section: SeismicSection, grid: Grid) -> SoftData:
-    from gempy_gan.plugins import get_forward
-    from gempy_gan.resampling import resample
+def _cube(study: Study, section: SeismicSection) -> SeismicCube:
     from gempy_gan.seismic import SeismicCube
 
-    file = study.path(section.file)
+    found: SeismicCube = _read(study.path(section.file), SeismicCube, "[seismic]", domain=section.domain, **section.read)
+    return found
+
+
+def _resampled(study: Study, section: SeismicSection, cube: SeismicCube, grid: Grid) -> SoftData:
+    from gempy_gan.plugins import get_forward
+    from gempy_gan.resampling import resample
+
     options = {"forward": get_forward(**section.forward), "std": section.std, **section.resample}
-    cube = _read(file, SeismicCube, "[seismic]", domain=section.domain, **section.read)
-    with _naming(file, "[seismic]"):
+    with _naming(study.path(section.file), "[seismic]"):
         return _apply(resample, cube, grid, where="The study's [seismic.resample]", options=options)
 
 

@@ -186,7 +186,7 @@ BOX = ["--extent", 0, 40, 0, 30, -10, 0, "--resolution", 4, 3, 2]
         (["invert", "elsewhere.nc", *GAUSSIAN[2:]], ["elsewhere.nc holds no constraints", "gempy-gan constrain"]),
         (["invert", "c.nc", "-o", "e.zarr", "--prior", "gaussian"], ["e.zarr exists already", "--resume", "another --out"]),
         (["invert", "c.nc", "-o", "e.zarr", "--prior", "gaussian", "--resume"], ["differs in prior, n", "another store"]),
-        (["invert", "c.nc", "-o", "cube.sgy/x.zarr", "--prior", "gaussian"], ["cube.sgy/x.zarr was not made", "another folder"]),
+        (["invert", "c.nc", "-o", "cube.sgy/x.zarr", "--prior", "gaussian"], ["beside cube.sgy/x.zarr", "another folder"]),
         (["sample", "gaussian", "-o", "e.zarr", *BOX], ["e.zarr exists already", "choose another name"]),
         (["sample", "gaussian", "-o", "x.nc", "--grid", "none.nc"], ["none.nc does not exist"]),
         (["sample", "gaussian", "-o", "x.nc", "--grid", "cube.sgy"], ["cube.sgy holds seismic", "Expected an ensemble"]),

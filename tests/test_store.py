@@ -308,6 +308,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_realizations(tmp_path, monke
         writer.start()
         while len(EnsembleStore.open(path)) <= reached[-1]:
             assert writer.is_alive()
+            time.sleep(0.002)
         time.sleep(moments.uniform(0.0, 0.06))  # an append takes about half as long
         writer.kill()
         writer.join()

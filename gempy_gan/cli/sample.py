@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gempy_gan.cli.guard import import_torch, resumable
-from gempy_gan.cli.paths import check_free
+from gempy_gan.cli.paths import REMEDY, check_free
 from gempy_gan.cli.settings import with_settings
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class LabelRange(click.ParamType[tuple[str, Any]]):
     metavar="NAME=LOW..HIGH",
     help="Simulator: draw a label from another range, or fix it (NAME=VALUE); may be repeated.",
 )
-@click.option("--resume", is_flag=True, help="Simulator: continue where an interrupted run stopped, or go on to a larger N.")
+@click.option("--resume", is_flag=True, help="Continue where an interrupted run stopped; a simulator also goes on to a larger N.")
 @with_settings
 def command(
     prior: str,
@@ -80,8 +80,10 @@ def command(
 ) -> None:
     """Draw realizations of PRIOR without any data.
 
+    A store (.zarr) is filled as they are drawn; killed at any moment it keeps what was finished, and --resume goes on.
+
     A simulator brings its own box, unless a grid is given, and then makes a training set: a store (.zarr) with the labels of
-    each realization, filled by several processes, resumable.
+    each realization, filled by several processes.
 
     --set goes to the prior.
     """
@@ -92,24 +94,29 @@ def command(
     if not (like or extent or resolution) and _simulates(entry.load()):
         _make_training_set(prior, out, number, seed, dict(settings), **special)
         return
+    resume = bool(special.pop("resume"))
     _check_none(special)
-    check_free(out)
+    is_store = out.rstrip("/").endswith(".zarr")
+    if resume and not is_store:
+        raise click.UsageError(f"--resume continues a store, which ends in .zarr, and {out!r} is none.")
+    if not resume:
+        check_free(out, "Continue an interrupted run with --resume, remove it, or choose another name." if is_store else REMEDY)
     if bool(like) == bool(extent and resolution):
         raise click.UsageError("On which grid? Give --grid FILE, or --extent and --resolution.")
     import_torch()
     from gempy_gan.cli.bar import progress_bar
-    from gempy_gan.files import staged, write
+    from gempy_gan.files import write
     from gempy_gan.inversion import prior_for, sample
 
     grid = _grid(like, extent, resolution, rotation)
     drawn = prior_for(prior, grid, **dict(settings))
+    if is_store:
+        with resumable(Path(out), number), progress_bar():
+            sample(drawn, grid, number, seed, out, resume)
+        click.echo(out)
+        return
     with progress_bar():
-        if out.rstrip("/").endswith(".zarr"):
-            with staged(Path(out)) as there:
-                sample(drawn, grid, number, seed, there)
-            files = [Path(out)]
-        else:
-            files = write(sample(drawn, grid, number, seed), out)
+        files = write(sample(drawn, grid, number, seed), out)
     for file in files:
         click.echo(str(file))
 

@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from gempy_gan.atomic import scratch_beside
 from gempy_gan.ensemble import LABEL, Ensemble, label_attributes, label_values, label_variables, plain, storable
 from gempy_gan.errors import FormatError, GempyGanError, GridError
 from gempy_gan.formats.zarr_layout import (
@@ -32,10 +32,12 @@ from gempy_gan.formats.zarr_layout import (
 )
 from gempy_gan.grid import Grid
 from gempy_gan.labels import Label
+from gempy_gan.locks import locked
 from gempy_gan.properties import Property, as_property
 
 BLOCK_BYTES = 2**26  # how much of a lazy ensemble is read, and compressed in parallel, at once
 APPENDING = ".appending"
+LOCK = "realization/lock"  # in the folder of an array, where no Zarr reader looks for more than chunks
 
 
 def write(ensemble: Ensemble, path: Path) -> list[Path]:
@@ -73,7 +75,8 @@ class EnsembleStore:
     The chunks of new realizations are written inside each array's folder, under a name that no Zarr reader looks at, and
     renamed into place. Then the shapes in the arrays' metadata grow and last, in one atomic replacement, the group's
     consolidated metadata, which is what `xr.open_zarr` opens. A process that is killed in between leaves the store as it was
-    before the call; what remains of the call is cleared away by the next one. One process may append at a time.
+    before the call; what remains of the call is cleared away by the next one. One process may append at a time: a run
+    keeps others out with `alone`.
 
     A realization is a chunk. In a sharded store a file holds `shard` of them (Zarr's sharding codec), so that thousands of small
     realizations are not thousands of files; any one of them is still read alone. Appending rewrites the last file unless it is
@@ -83,7 +86,7 @@ class EnsembleStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._root = load(path)
-        self._clean = False
+        self._clean = self._alone = False
         attributes = self._root["attributes"]
         self._resolution = tuple(json.loads(attributes["grid"])["resolution"])
         self.properties = tuple(Property.from_dict(p) for p in json.loads(attributes["properties"]))
@@ -110,21 +113,34 @@ class EnsembleStore:
         target = Path(path)
         if target.exists():
             raise FormatError(f"{target} exists already. Resume it, remove it, or choose another store.")
-        staging = target.with_name(f".creating-{uuid.uuid4().hex}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_empty(staging, grid, [as_property(p) for p in properties], provenance, described, shard)
-            staging.rename(target)
-        except OSError as error:
-            raise FormatError(f"The store {target} was not made: {error.strerror or error}. Choose another folder.") from error
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        with scratch_beside(target) as scratch:
+            try:
+                write_empty(scratch / "new", grid, [as_property(p) for p in properties], provenance, described, shard)
+                (scratch / "new").rename(target)
+            except OSError as error:
+                raise FormatError(
+                    f"The store {target} was not made: {error.strerror or error}. Choose another folder."
+                ) from error
         return cls(target)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> EnsembleStore:
         """Open an existing store, finished or not. Raises FormatError when there is none, or it is none of ours."""
         return cls(Path(path))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from extending the store while the block runs. Raises GempyGanError when one does."""
+        if self._alone:
+            yield
+            return
+        complaint = f"Another run is writing into the store {self.path}. Wait for it to end, or choose another store."
+        with locked(self.path / LOCK, complaint):
+            self._alone = True
+            try:
+                yield
+            finally:
+                self._alone = False
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -148,9 +164,9 @@ class EnsembleStore:
         """Add realizations (k, c, nx, ny, nz), the trace of how they were drawn, their log weights (k,) and their labels, a
         column (k,) for each: all or nothing.
 
-        Raises GridError when the shape does not fit, GempyGanError for facies of no known code or labels other than the store's,
-        and FormatError when the disk refuses (the store then holds what it held) or another process has extended the store
-        meanwhile.
+        Raises GridError when the shape does not fit, GempyGanError for facies of no known code, labels other than the store's,
+        or while another process extends it, and FormatError when the disk refuses (the store then holds what it held) or another
+        process has extended the store meanwhile.
         """
         array = np.asarray(values)
         expected = (len(self.properties), *self._resolution)
@@ -175,9 +191,9 @@ class EnsembleStore:
         vectors = {"realization": numbers, **self._label_columns(labels, len(numbers))}
         if log_weights is not None:
             vectors["log_weight"] = np.asarray(log_weights, np.float64)
-        self._check_extendable(log_weights)
         length = len(self) + len(numbers)
-        with self._all_or_nothing("extended"):
+        with self.alone(), self._all_or_nothing("extended"):
+            self._check_extendable(log_weights)
             self._clear_remains()
             self._clean = False
             new = {name: np.concatenate([self._last_shard(name), array]) for name, array in new.items()}
@@ -191,7 +207,7 @@ class EnsembleStore:
     def amend(self, provenance: Mapping[str, Any]) -> None:
         """Replace what the provenance says, except for the traces, in one step. Raises FormatError when the disk refuses."""
         traces = {key: value for key, value in self._provenance().items() if key == "trace"}
-        with self._all_or_nothing("amended"):
+        with self.alone(), self._all_or_nothing("amended"):
             self._replace_root({}, {**plain(dict(provenance)), **traces})
 
     def remove_if_empty(self) -> None:

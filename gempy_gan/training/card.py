@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
+from gempy_gan.atomic import replace_file
 from gempy_gan.diagnosis import CALIBRATION, calibration_sentence
 from gempy_gan.errors import FormatError
-from gempy_gan.training.checkpoints import replace_file
 
 MET = {True: "yes", False: "no", None: ""}
 PACKAGES = ("gempy-gan", "torch", "numpy", "lightning-fabric")

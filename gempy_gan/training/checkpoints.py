@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gempy_gan.atomic import replace_file
 from gempy_gan.errors import FormatError, GempyGanWarning
 
 if TYPE_CHECKING:
@@ -102,19 +102,6 @@ class Checkpoints:
         for file in self.folder.iterdir():
             if file.stem not in keep:
                 file.unlink(missing_ok=True)
-
-
-def replace_file(file: Path, content: bytes) -> None:
-    """Write a file so that it is the old one or the new one, whatever happens: written beside it, flushed, and renamed."""
-    new = file.with_name(f"{file.name}.new")
-    try:
-        with new.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(file)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def flatten_networks(kind: str, networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from gempy_gan.atomic import replace_file
 from gempy_gan.ensemble import plain
 from gempy_gan.errors import FormatError, GempyGanError
-from gempy_gan.training.checkpoints import replace_file
+from gempy_gan.locks import locked
 
 FORMAT = "gempy_gan training 1"
 
@@ -106,23 +107,11 @@ def alone_in(path: Path) -> Iterator[None]:
     Processes that this training starts itself, one for each further device, are let in. Raises GempyGanError where the folder
     is taken, FormatError when it cannot be made.
     """
-    from filelock import FileLock, Timeout
-
     if not first_process():
         yield
         return
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise GempyGanError(f"Another process is training in {path}. Wait for it to end, or choose another folder.") from None
-    except OSError as error:
-        raise FormatError(f"Nothing can be written into {path}: {error.strerror or error}. Choose another folder.") from error
-    try:
+    with locked(path / ".lock", f"Another process is training in {path}. Wait for it to end, or choose another folder."):
         yield
-    finally:
-        lock.release()
 
 
 def _record(line: str) -> dict[str, Any] | None:

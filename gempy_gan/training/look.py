@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gempy_gan.atomic import replace_file
 from gempy_gan.errors import GempyGanError
 from gempy_gan.metrics import validate
 from gempy_gan.training.boxes import Boxes
-from gempy_gan.training.checkpoints import replace_file
 
 if TYPE_CHECKING:
     from gempy_gan.learning import LearnedPrior

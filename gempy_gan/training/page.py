@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gempy_gan.training.checkpoints import replace_file
+from gempy_gan.atomic import replace_file
 from gempy_gan.training.look import Look
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gempy_gan.atomic import replace_file
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError
 from gempy_gan.metrics import Validation
 from gempy_gan.metrics.windows import corners, cut
 from gempy_gan.seeds import Origin
 from gempy_gan.training.card import write_card
-from gempy_gan.training.checkpoints import replace_file
 from gempy_gan.training.folder import alone_in
 from gempy_gan.training.page import png, samples_figure
 from gempy_gan.weights import replace_card
