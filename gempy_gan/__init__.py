@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gempy_gan.frame import Frame as Frame
     from gempy_gan.geomodel import from_gempy as from_gempy
     from gempy_gan.geomodel import load_gempy as load_gempy
+    from gempy_gan.geomodel import model_grid as model_grid
     from gempy_gan.geomodel import to_gempy as to_gempy
     from gempy_gan.grid import Grid as Grid
     from gempy_gan.hookspecs import hookimpl as hookimpl
@@ -55,10 +56,12 @@ if TYPE_CHECKING:
     from gempy_gan.prior import TunablePrior as TunablePrior
     from gempy_gan.properties import Property as Property
     from gempy_gan.property_field import to_property_field as to_property_field
+    from gempy_gan.regridding import regrid as regrid
     from gempy_gan.resampling import resample as resample
     from gempy_gan.seismic import SeismicCube as SeismicCube
     from gempy_gan.strategy import Draws as Draws
     from gempy_gan.strategy import Strategy as Strategy
+    from gempy_gan.structural_inversion import invert_structures as invert_structures
     from gempy_gan.structural_uncertainty import StructuralDraw as StructuralDraw
     from gempy_gan.structural_uncertainty import vary_structure as vary_structure
     from gempy_gan.tops import model_from_tops as model_from_tops
@@ -86,7 +89,7 @@ _HOME = {
     "errors": ("FormatError", "GempyGanError", "GempyGanWarning", "GridError", "PluginError"),
     "files": ("read", "write", "write_surfaces"),
     "frame": ("Frame",),
-    "geomodel": ("from_gempy", "load_gempy", "to_gempy"),
+    "geomodel": ("from_gempy", "load_gempy", "model_grid", "to_gempy"),
     "grid": ("Grid",),
     "hookspecs": ("hookimpl",),
     "inversion": ("invert", "prior_for", "sample"),
@@ -99,9 +102,11 @@ _HOME = {
     "prior": ("DiffusionPrior", "LatentPrior", "Prior", "Simulator", "TunablePrior"),
     "properties": ("Property",),
     "property_field": ("to_property_field",),
+    "regridding": ("regrid",),
     "resampling": ("resample",),
     "seismic": ("SeismicCube",),
     "strategy": ("Draws", "Strategy"),
+    "structural_inversion": ("invert_structures",),
     "structural_uncertainty": ("StructuralDraw", "vary_structure"),
     "tops": ("model_from_tops", "placed_tops"),
     "training_sets": ("make_training_set",),

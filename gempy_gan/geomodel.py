@@ -156,6 +156,12 @@ def _outside(frame: UnitFrame, field: UnitField) -> float:
     return float(((t < -slack) | (t > 1 + slack)).mean()) if len(t) else 0.0
 
 
+def model_grid(geo_model: Any) -> Grid:
+    """The regular grid of a GemPy model, all of its cells: where the units of a model meet (`regrid`)."""
+    local = as_extent(np.asarray(regular_grid(geo_model).extent, dtype=np.float64))
+    return Grid(map_extent(geo_model, local), cells_of(regular_grid(geo_model)), rotation(geo_model))
+
+
 def to_gempy(
     ensemble: Ensemble | Sequence[Ensemble], geo_model: Any, realization: int = 0, property: str | None = None
 ) -> NDArray[np.float64]:

@@ -75,21 +75,64 @@ class SeismicSection:
 
 
 @dataclass(frozen=True)
+class UnitSection:
+    """`[[units]]`: one of several units of the model, `element`, on a grid of its own, with the prior and the strategy of the
+    study unless it names others. What is said of the grid is as in `[grid]`, and stands there for all units that do not say it.
+
+    `properties` are those that its prior is about: only the `[[wells]]` that constrain one of them condition it; None means all
+    wells. `seismic = false` leaves the seismic out.
+    """
+
+    element: str
+    resolution: Sequence[int] | None = None
+    extent: Sequence[float] | None = None
+    frame: str | None = None
+    thickness: float | None = None
+    prior: Options | None = None
+    strategy: Options | None = None
+    properties: Sequence[str] | None = None
+    seismic: bool = True
+
+
+@dataclass(frozen=True)
+class StructureSection:
+    """`[structure]`: how well the surfaces of the model are known, so that realizations vary in structure too.
+
+    `std` (metres, by surface), `range`, `correlation`, `dip` and `spacing` are those of `vary_structure`. `draws` structures
+    share the study's n realizations evenly; None draws one for each. `picks` says which top of the wells (`[wells.tops]`) lies
+    on which surface: every structure honours them; `picks_file` names a table with columns surface, x, y, z in metres, and std
+    if they have one. Where `[grid]` has `surfaces`, surfaces are named like their tops, and all tops are picks.
+    """
+
+    std: Mapping[str, float]
+    range: float
+    draws: int | None = None
+    correlation: float = 0.0
+    dip: float = 0.0
+    spacing: float | None = None
+    picks: Mapping[str, str] | None = None
+    picks_file: str | None = None
+
+
+@dataclass(frozen=True)
 class OutputSection:
     """`[output]`: the `folder`, the `formats` to export (file endings), how many `realizations` of them (all if not said), and
-    whether `pictures` are drawn."""
+    whether `pictures` are drawn, and put together in a report, and whether `surfaces`, top and base of the unit, are written as
+    maps."""
 
     folder: str = "out"
     formats: Sequence[str] = ()
     realizations: int | None = None
     pictures: bool = True
+    surfaces: bool = False
 
 
 @dataclass(frozen=True)
 class Study:
-    """A whole run of `n` realizations. `folder` is where the study file lies: its relative paths start there, and `$NAME` in
-    them is an environment variable. `batch` is how many realizations are drawn, and kept, at once, and
-    `clamp` sets cells of hard data to their values in the end (see `invert` for both)."""
+    """A whole run of `n` realizations, in one or several `units`, of one `structure` or of many. `folder` is where the study
+    file, `source`, lies: its relative paths start there, and `$NAME` in them is an environment variable. `batch` is how many
+    realizations are drawn, and kept, at once, and `clamp` sets cells of hard data to their values in the end (see `invert` for
+    both)."""
 
     folder: Path
     grid: GridSection
@@ -98,11 +141,14 @@ class Study:
     seismic: tuple[SeismicSection, ...] = ()
     strategy: Options | None = None
     output: OutputSection = OutputSection()
+    units: tuple[UnitSection, ...] = ()
+    structure: StructureSection | None = None
     n: int = 100
     seed: int = 0
     batch: int | None = None
     clamp: bool = False
     elsewhere: Path | None = None
+    source: Path | None = None
 
     @property
     def out(self) -> Path:
@@ -133,24 +179,30 @@ def load_study(path: str | os.PathLike[str], out: str | os.PathLike[str] | None 
         raise FormatError(f"The study {file} does not exist. Check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"The study {file} is no TOML: {error}.") from None
-    known = {"n", "seed", "batch", "clamp", "grid", "wells", "seismic", "prior", "strategy", "output"}
-    check_keys(table, known, {"grid", "prior"}, f"The study {file}")
+    known = {"n", "seed", "batch", "clamp", "grid", "wells", "seismic", "prior", "strategy", "output", "units", "structure"}
+    units = tuple(_section(UnitSection, t, "units") for t in _tables(table.get("units", [])))
+    own = bool(units) and all(unit.prior is not None for unit in units)
+    check_keys(table, known, {"grid"} if own else {"grid", "prior"}, f"The study {file}")
     study = Study(
         folder=file.parent,
         grid=_section(GridSection, table["grid"], "grid"),
-        prior=_named(table["prior"], "prior"),
+        prior=_named(table["prior"], "prior") if "prior" in table else {},
         wells=tuple(_section(WellsSection, t, "wells") for t in _tables(table.get("wells", []))),
         seismic=tuple(_section(SeismicSection, t, "seismic") for t in _tables(table.get("seismic", []))),
         strategy=_named(table["strategy"], "strategy") if "strategy" in table else None,
         output=_section(OutputSection, table.get("output", {}), "output"),
+        units=units,
+        structure=_section(StructureSection, table["structure"], "structure") if "structure" in table else None,
         n=table.get("n", 100),
         seed=table.get("seed", 0),
         batch=table.get("batch"),
         clamp=table.get("clamp", False),
         elsewhere=None if out is None else Path(out),
+        source=file,
     )
     _check_numbers(study)
     _check_names(study)
+    _check_parts(study)
     return study
 
 
@@ -245,10 +297,33 @@ def _check_numbers(study: Study) -> None:
 
 def _check_names(study: Study) -> None:
     """Find a misspelt name as early."""
-    registry().get("priors", study.prior["name"])
-    if study.strategy is not None:
-        registry().get("strategies", study.strategy["name"])
+    for prior in (study.prior or None, *(unit.prior for unit in study.units)):
+        if prior is not None:
+            registry().get("priors", _named(prior, "prior")["name"])
+    for strategy in (study.strategy, *(unit.strategy for unit in study.units)):
+        if strategy is not None:
+            registry().get("strategies", _named(strategy, "strategy")["name"])
     for section in study.seismic:
         registry().get("forwards", _named(section.forward, "seismic.forward")["name"])
     for ending in study.output.formats:
         for_path("formats", f"ensemble.{ending.removeprefix('.')}")
+
+
+def _check_parts(study: Study) -> None:
+    """Several units and structures need a model, and realizations that can be shared out."""
+    if (study.units or study.structure) and study.grid.model is None and study.grid.surfaces is None:
+        raise GempyGanError(
+            "The study has units or a structure, and its [grid] no model. Expected a GemPy model that holds them."
+        )
+    names = [unit.element for unit in study.units]
+    if len(set(names)) < len(names) or (names and study.grid.element is not None):
+        raise GempyGanError(
+            f"The study's units are {names}, and its [grid] names {study.grid.element!r}. Expected each unit once, in [[units]] "
+            "alone."
+        )
+    draws = None if study.structure is None else study.structure.draws
+    if draws is not None and (draws < 1 or study.n % draws):
+        raise GempyGanError(
+            f"The study has n = {study.n} realizations of [structure] draws = {draws} structures. Expected as many of each: let "
+            "n be a multiple of draws."
+        )

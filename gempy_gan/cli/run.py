@@ -20,7 +20,7 @@ def command(study: str, out: str | None, resume: bool) -> None:
 
     plan = load_study(study, out)
     import_torch()
-    from gempy_gan.workflow import run
+    from gempy_gan.runs import run
 
     with resumable(plan.out / "ensemble.zarr", plan.n), progress_bar():
         result = run(plan, resume)

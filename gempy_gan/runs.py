@@ -1,0 +1,294 @@
+"""Any study, run: of one unit, or of several units and structures that meet on the model's grid."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gempy_gan import workflow
+from gempy_gan.atomic import staged
+from gempy_gan.errors import GempyGanError
+from gempy_gan.gempy_model import regular_grid
+from gempy_gan.regridding import UNIT, regrid
+from gempy_gan.structural_inversion import part_seed
+from gempy_gan.structural_uncertainty import StructuralDraw, vary_structure
+from gempy_gan.study import StructureSection, Study, UnitSection
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gempy_gan.ensemble import Ensemble
+    from gempy_gan.grid import Grid
+
+TOGETHER = "model"  # the folder of what lies on the model's grid
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of a study of several parts, as lines to read and as plain values."""
+
+    lines: tuple[str, ...]
+    values: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+@dataclass(frozen=True)
+class PartsResult:
+    """What such a run leaves: the results by unit and structure, all realizations on the model's grid, and every file written."""
+
+    parts: Mapping[str, Sequence[workflow.Result]]
+    ensemble: Ensemble
+    diagnosis: Summary
+    files: tuple[Path, ...]
+
+    def listing(self, folder: Path) -> str:
+        """The files below a folder, as `Result.listing` tells them."""
+        return workflow.listing(self.files, folder)
+
+
+def run(study: Study, resume: bool = False) -> workflow.Result | PartsResult:
+    """The whole study, into its output folder. A study of one unit is run as `workflow.run` does.
+
+    Of several units each has a folder named after it, of several structures each has a folder `structure-000` and so on, with
+    the GemPy model that was drawn (`model.gempy`) and how its points moved (`displaced.csv`), and in it the units' folders where
+    there are several. Each of these holds what the run of one unit leaves, exports in its own geometry among it. The folder
+    `model` holds all realizations on the model's grid, in the study's formats too; `summary.txt` says how the parts honour their
+    data.
+
+    `resume` continues what an interrupted run of the same study left. Raises what `workflow.run` and `vary_structure` do.
+    """
+    if not (study.units or study.structure):
+        return workflow.run(study, resume)
+    folder = study.out
+    if folder.exists() and any(folder.rglob("ensemble.zarr")) and not resume:
+        raise GempyGanError(
+            f"{folder} holds ensembles already. Continue an interrupted run with --resume, write elsewhere with --out, or "
+            "remove it."
+        )
+    data, model = workflow.read_data(study), workflow.model_of(study)
+    units = _units(study)
+    grids = _checked(study, units, data)
+    draws = _structures(study, model)
+    parts: dict[str, list[workflow.Result]] = {unit.element: [] for unit in units}
+    files: list[Path] = []
+    for draw in draws:
+        home = folder if draw is None else folder / f"structure-{draw.number:03d}"
+        files += [] if draw is None else _write_structure(draw, home)
+        for k, unit in enumerate(units):
+            part = _part(study, unit, k, home, draw, grids[unit.element], len(draws))
+            notes = {} if draw is None else {"structure": draw.record}
+            parts[unit.element].append(workflow.run(part, resume, data, notes))
+            files += parts[unit.element][-1].files
+    together, written = _together(study, parts, model)
+    summary = _summary(parts, draws, together)
+    return PartsResult(parts, together, summary, (*files, *written, *_write_summary(summary, folder)))
+
+
+def _units(study: Study) -> tuple[UnitSection, ...]:
+    if study.units:
+        return study.units
+    if study.grid.element is None:
+        raise GempyGanError('The study\'s [grid] names a model and no element. Say which unit: element = "Reservoir".')
+    return (UnitSection(study.grid.element),)
+
+
+def _checked(study: Study, units: Sequence[UnitSection], data: workflow.Data) -> dict[str, Grid]:
+    """The units' grids in the model as it is; what does not fit is found before anything is written."""
+    from gempy_gan.inversion import prepare
+    from gempy_gan.plugins import get_strategy
+
+    grids = {}
+    for k, unit in enumerate(units):
+        part = _part(study, unit, k, study.out, None, None, 1)
+        known, _ = workflow.constrain(part, data)
+        strategy = None if part.strategy is None else get_strategy(**part.strategy)
+        prepare(workflow.prior_of(part, known), known, strategy, part.n, part.batch)
+        grids[unit.element] = known.grid
+    return grids
+
+
+def _part(
+    study: Study, unit: UnitSection, number: int, home: Path, draw: StructuralDraw | None, grid: Grid | None, draws: int
+) -> Study:
+    """The study of one unit in one structure. `grid` is the unit's in the model itself."""
+    own = {key: value for key in ("resolution", "extent", "frame", "thickness") if (value := getattr(unit, key)) is not None}
+    section = replace(study.grid, element=unit.element, **own)
+    if draw is not None and grid is not None:
+        section = replace(section, model=str((home / "model.gempy").resolve()), surfaces=None)
+        if section.resolution is not None and section.extent is None:
+            heights = grid.extent[4:] if section.frame == "box" else tuple(regular_grid(draw.model).extent[4:])
+            section = replace(section, extent=[*grid.extent[:4], *map(float, heights)])
+        elif study.grid.surfaces is not None:
+            section = replace(section, extent=[float(v) for v in regular_grid(draw.model).extent])
+    structure = 0 if draw is None else draw.number
+    return replace(
+        study,
+        grid=section,
+        prior=study.prior if unit.prior is None else unit.prior,
+        strategy=study.strategy if unit.strategy is None else unit.strategy,
+        wells=tuple(s for s in study.wells if unit.properties is None or s.property in unit.properties),
+        seismic=study.seismic if unit.seismic else (),
+        output=replace(study.output, pictures=study.output.pictures and structure == 0),
+        units=(),
+        structure=None,
+        n=study.n // draws,
+        seed=part_seed(study.seed, structure, number),
+        elsewhere=home / slug(unit.element) if study.units else home,
+    )
+
+
+def slug(name: str) -> str:
+    """A unit's name as that of a folder.
+
+    >>> slug("Upper Sand / 2")
+    'Upper_Sand_2'
+    """
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "unit"
+
+
+def _structures(study: Study, model: Any) -> Sequence[StructuralDraw | None]:
+    """The structures of the study; None stands for the model as it is."""
+    section = study.structure
+    if section is None:
+        return [None]
+    below = _surfaces_of_tops(study, model)
+    std = {below.get(name, name): float(value) for name, value in section.std.items()}
+    return vary_structure(
+        model,
+        std,
+        study.n if section.draws is None else section.draws,
+        study.seed,
+        range=section.range,
+        correlation=section.correlation,
+        dip=section.dip,
+        spacing=section.spacing,
+        picks=_picks(study, section, below),
+    )
+
+
+def _surfaces_of_tops(study: Study, model: Any) -> dict[str, str]:
+    """The elements of a model of tops, by the top on which their bases lie; empty for another model."""
+    if study.grid.surfaces is None:
+        return {}
+    names = [e.name for group in model.structural_frame.structural_groups for e in group.elements]
+    return dict(zip(study.grid.surfaces, names, strict=False))
+
+
+def _picks(study: Study, section: StructureSection, below: Mapping[str, str]) -> pd.DataFrame | None:
+    """Where wells meet surfaces: from the tops of the wells, and from a table."""
+    import pandas as pd
+
+    found = []
+    tops_on = {element: top for top, element in below.items()} | dict(section.picks or {})
+    if tops_on:
+        tops = workflow.tops_of(study)
+        missing = sorted(set(tops_on.values()) - set(tops["top"]))
+        if missing:
+            known = ", ".join(sorted(set(tops["top"]))) or "none"
+            raise GempyGanError(f"The study's [structure] picks name the top {missing[0]!r}. The wells have: {known}.")
+        found += [tops[tops["top"] == top].assign(surface=surface) for surface, top in tops_on.items()]
+    if section.picks_file is not None:
+        from gempy_gan.adapters.tables import read_table
+
+        found.append(read_table(study.path(section.picks_file)))
+    return pd.concat(found, ignore_index=True) if found else None
+
+
+def _write_structure(draw: StructuralDraw, home: Path) -> list[Path]:
+    from gempy_gan.geomodel import save_gempy
+
+    home.mkdir(parents=True, exist_ok=True)
+    with staged(home / "displaced.csv") as file:
+        draw.displaced.to_csv(file, index=False, float_format="%.4f")
+    return [save_gempy(draw.model, home / "model.gempy"), home / "displaced.csv"]
+
+
+def _together(study: Study, parts: Mapping[str, Sequence[workflow.Result]], model: Any) -> tuple[Ensemble, list[Path]]:
+    """All realizations on the model's grid, and the files that hold them."""
+    from gempy_gan.geomodel import model_grid
+
+    folder = study.out / TOGETHER
+    if folder.exists():  # of an earlier run that is resumed: it is made of the parts
+        shutil.rmtree(folder)
+    units = {name: [result.ensemble for result in results] for name, results in parts.items()}
+    store = folder / "ensemble.zarr"
+    together = regrid(units, model_grid(model), store)
+    plain = replace(study, elsewhere=folder, output=replace(study.output, surfaces=False))
+    return together, [store, *workflow.export(plain, together)]
+
+
+def _summary(
+    parts: Mapping[str, Sequence[workflow.Result]], draws: Sequence[StructuralDraw | None], together: Ensemble
+) -> Summary:
+    values: dict[str, Any] = {"units": {}, "structures": _moved(draws)}
+    volumes = _volumes(together, list(parts))
+    for unit, results in parts.items():
+        values["units"][unit] = {"agreement": dict(_agreement(results)), "volume": volumes[unit]}
+    return Summary(tuple(_lines(values, len(together))), values)
+
+
+def _moved(draws: Sequence[StructuralDraw | None]) -> dict[str, Any]:
+    """How many structures, how many of them drawn again, and how far points moved, by surface."""
+    import pandas as pd
+
+    found = [draw for draw in draws if draw is not None]
+    if not found:
+        return {}
+    moved = pd.concat([draw.displaced for draw in found]).groupby("surface", sort=False)["displacement"]
+    rms = {str(name): [float(np.sqrt(np.mean(by**2))), float(by.abs().max())] for name, by in moved}
+    return {"number": len(found), "redrawn": sum(draw.record["redrawn"] for draw in found), "moved": rms}
+
+
+def _agreement(results: Sequence[workflow.Result]) -> Iterator[tuple[str, list[float]]]:
+    """chi2 of each kind of data in each structure."""
+    for group in dict.fromkeys(figure.group for figure in results[0].diagnosis.figures):
+        if group.startswith(("hard", "soft", "held out")):
+            found = [r.diagnosis[group, "chi2"].value for r in results if any(f.group == group for f in r.diagnosis.figures)]
+            known = [float(value) for value in found if value is not None]
+            if known:
+                yield group, known
+
+
+def _volumes(together: Ensemble, units: Sequence[str]) -> dict[str, list[float]]:
+    """Volumes (m3) of the units on the model's grid: 10 %, 50 % and 90 % of the realizations have less."""
+    codes, cell = together.property(UNIT).facies, float(np.prod(together.grid.cell_size))
+    of_unit = {label: code for code, label in codes.items() if label in units and code > 0}
+    counts = {unit: [] for unit in units}  # type: dict[str, list[int]]
+    for k in np.arange(len(together)):
+        found = together.dataset[UNIT].isel(realization=k).values
+        for unit in units:
+            counts[unit].append(int((found == of_unit[unit]).sum()))
+    return {unit: [float(v) for v in cell * np.quantile(count, [0.1, 0.5, 0.9])] for unit, count in counts.items()}
+
+
+def _lines(values: Mapping[str, Any], n: int) -> Iterator[str]:
+    structures = values["structures"]
+    if structures:
+        again = structures["redrawn"]
+        yield f"{structures['number']} structures, {again} more drawn again because their surfaces crossed; {n} realizations"
+        for name, (rms, most) in structures["moved"].items():
+            yield f"  {name}: points moved by {rms:.3g} m (root mean square), at most {most:.3g} m"
+    for unit, found in values["units"].items():
+        low, middle, high = found["volume"]
+        yield f"{unit}: {middle:.4g} m3 on the model's grid ({low:.4g} to {high:.4g} in 80 % of the realizations)"
+        for group, chi2 in found["agreement"].items():
+            spread = f", {min(chi2):.3g} to {max(chi2):.3g} by structure" if len(chi2) > 1 else ""
+            yield f"  {group}: chi2 {np.mean(chi2):.3g}{spread}"
+    yield "How each part honours its data is told in its folder's diagnosis.txt."
+
+
+def _write_summary(summary: Summary, folder: Path) -> list[Path]:
+    texts = {"summary.txt": f"{summary}\n", "summary.json": json.dumps(summary.values, indent=1)}
+    for name, text in texts.items():
+        with staged(folder / name) as file:
+            file.write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
