@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from gempy_gan.atomic import check_in_place
-from gempy_gan.atomic import staged as staged
+from gempy_gan.atomic import check_in_place, staged
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError
 from gempy_gan.grid import Grid

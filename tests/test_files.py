@@ -10,8 +10,9 @@ import pytest
 from ensembles import assert_same, block
 
 from gempy_gan import files
+from gempy_gan.atomic import staged
 from gempy_gan.errors import FormatError, GempyGanError
-from gempy_gan.files import read, read_ensemble, staged, write
+from gempy_gan.files import read, read_ensemble, write
 
 NAMES = ["e.zarr", "e.nc", "e.roff", "e.grdecl", "e.egrid", "e.vti", "e.vts", "e.dat", "e.gslib"]
 FMU = "realization-{}/iter-0/share/results/grids"
