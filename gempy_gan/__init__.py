@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from gempy_gan.learning import LearnedPrior as LearnedPrior
     from gempy_gan.learning import Recipe as Recipe
     from gempy_gan.likelihood import Likelihood as Likelihood
+    from gempy_gan.matching import MatchedPrior as MatchedPrior
     from gempy_gan.metrics import validate as validate
     from gempy_gan.plugins import get_forward as get_forward
     from gempy_gan.plugins import get_prior as get_prior
@@ -96,6 +97,7 @@ _HOME = {
     "labels": ("Label",),
     "learning": ("Domain", "LearnedPrior", "Recipe"),
     "likelihood": ("Likelihood",),
+    "matching": ("MatchedPrior",),
     "metrics": ("validate",),
     "plugins": ("get_forward", "get_prior", "get_strategy"),
     "predictions": ("log_along", "synthetic", "write_log"),
