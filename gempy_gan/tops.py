@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gempy_gan.errors import GempyGanError
-from gempy_gan.frame import Extent
+from gempy_gan.frame import Extent, rotate
 from gempy_gan.gempy_model import as_extent, gempy
 from gempy_gan.wells import WellLog
 
@@ -45,6 +45,7 @@ def model_from_tops(
     surfaces: Sequence[str],
     extent: Sequence[float] | None = None,
     resolution: tuple[int, int, int] = (24, 24, 24),
+    rotation: float = 0.0,
     name: str = "tops",
 ) -> Any:
     """A `gempy.data.GeoModel`, not yet computed, whose surfaces pass through picks.
@@ -55,8 +56,9 @@ def model_from_tops(
     between them follow both. Each has one orientation: the plane through its picks, where they tell one.
 
     `extent` is (x0, x1, y0, y1), with z0, z1 if not the picks' own heights and half as much around; None is all picks with a
-    margin. Raises GempyGanError for a surface without picks, a well that has one twice or in another order, and an impossible
-    extent.
+    margin. The model's grid is turned by `rotation` degrees anticlockwise about (x0, y0), as in `Grid`: rivers of a prior flow
+    along its x axis. Raises GempyGanError for a surface without picks, a well that has one twice or in another order, and an
+    impossible extent.
     """
     _check(tops, surfaces)
     gp = gempy()
@@ -68,7 +70,11 @@ def model_from_tops(
     frame = gp.data.StructuralFrame(structural_groups=[group], color_gen=gp.data.ColorsGenerator())
     box = extent_of(tops[tops["top"].isin(surfaces)], extent)
     with contextlib.redirect_stdout(io.StringIO()):  # GemPy prints
-        return gp.create_geomodel(project_name=name, extent=list(box), resolution=list(resolution), structural_frame=frame)
+        model = gp.create_geomodel(project_name=name, extent=list(box), resolution=list(resolution), structural_frame=frame)
+    if rotation:
+        model.grid = gp.data.Grid()
+        model.grid.dense_grid = _turned(gp, box, resolution, rotation)
+    return model
 
 
 def extent_of(tops: pd.DataFrame, extent: Sequence[float] | None = None) -> Extent:
@@ -85,6 +91,16 @@ def extent_of(tops: pd.DataFrame, extent: Sequence[float] | None = None) -> Exte
     if given is not None:
         box[: len(given)] = given
     return as_extent(box)
+
+
+def _turned(gp: Any, box: Extent, resolution: tuple[int, int, int], rotation: float) -> Any:
+    """A regular grid of GemPy's over a box that is turned about its corner."""
+    corner = np.array([box[0], box[2]])
+    along = corner + rotate(np.array([[box[1] - box[0], 0.0]]), rotation)[0]
+    cells = np.array(resolution)
+    return gp.data.grid.RegularGrid.from_corners_box(
+        tuple(corner), tuple(along), box[3] - box[2], box[4], box[5], cells, plot=False
+    )
 
 
 def _element(gp: Any, name: str, colour: str, places: NDArray[np.float64]) -> Any:

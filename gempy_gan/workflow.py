@@ -108,7 +108,7 @@ def grid_of(study: Study) -> Grid:
     """The study's grid: its box, or the unit of its GemPy model."""
     section = study.grid
     if section.model is not None or section.surfaces is not None:
-        from gempy_gan.gempy_model import regular_grid
+        from gempy_gan.gempy_model import as_extent, map_extent, regular_grid
         from gempy_gan.geomodel import from_gempy
 
         if section.element is None:
@@ -119,7 +119,7 @@ def grid_of(study: Study) -> Grid:
         options |= {"frame": section.frame, "thickness": section.thickness}
         model = model_of(study)
         if section.surfaces is not None:
-            options["extent"] = tuple(regular_grid(model).extent)
+            options["extent"] = map_extent(model, as_extent(regular_grid(model).extent))
         return from_gempy(model, section.element, **options)
     if section.frame is not None or section.thickness is not None:
         raise GempyGanError(
@@ -141,7 +141,7 @@ def model_of(study: Study) -> Any:
 
     if section.model is not None:
         raise GempyGanError("The study's [grid] names a model and surfaces. Expected one of them: surfaces make a model of tops.")
-    return model_from_tops(tops_of(study), section.surfaces, section.extent)
+    return model_from_tops(tops_of(study), section.surfaces, section.extent, rotation=section.rotation)
 
 
 def tops_of(study: Study) -> pd.DataFrame:

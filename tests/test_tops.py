@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from gempy_gan.errors import GempyGanError
-from gempy_gan.gempy_model import regular_grid
-from gempy_gan.geomodel import from_gempy, load_gempy, to_gempy
+from gempy_gan.gempy_model import as_extent, map_extent, regular_grid
+from gempy_gan.geomodel import from_gempy, load_gempy, save_gempy, to_gempy
 from gempy_gan.study import load_study
 from gempy_gan.testing import toy_las
 from gempy_gan.tops import extent_of, model_from_tops, placed_tops
@@ -54,6 +54,21 @@ def test_surfaces_pass_their_picks_where_thickness_jumps_from_well_to_well():
     t = grid.frame.to_box(tops[["x", "y", "z"]])[:, 2]
     assert np.abs(t - (tops["top"] == "Sand")).max() < 0.05
     assert [element.name for element in model.structural_frame.structural_elements] == ["above Sand", "Sand", "basement"]
+
+
+def test_a_turned_model_holds_the_same_unit(tmp_path):
+    """Turned by 90 degrees about its south-eastern corner the square is itself, with its x axis to the north."""
+    top = 200 - 0.007 * PLACES[:, 0]
+    tops = picked(top, top - 50 - 0.002 * PLACES[:, 1])
+    model = model_from_tops(tops, ["Sand", "Lime"], (SIDE, 2 * SIDE, 0, SIDE), rotation=90)
+    model = load_gempy(save_gempy(model, tmp_path / "turned.gempy"))
+    box = map_extent(model, as_extent(regular_grid(model).extent))
+    assert box[:4] == pytest.approx((SIDE, 2 * SIDE, 0, SIDE))
+    grid = from_gempy(model, "Sand", (12, 12, 4), box)
+    assert grid.rotation == pytest.approx(90)
+    assert np.abs(grid.frame.to_box(tops[["x", "y", "z"]])[:, 2] - (tops["top"] == "Sand")).max() < 0.02
+    u, v = grid.frame.to_box([[2000.0, 7000.0, 150.0]])[0, :2]
+    assert (u, v) == pytest.approx((0.7, 0.8), abs=0.001)
 
 
 def test_an_extent_is_completed_by_the_picks():
