@@ -57,7 +57,7 @@ def gempy_gan_register_strategies(register: Register) -> None:
 @hookimpl
 def gempy_gan_register_adapters(register: Register) -> None:
     """Industry files to wells, seismic and tables."""
-    register("las", "gempy_gan.adapters.las:read_las", "well logs, LAS 1.2 and 2.0", (".las",))
+    register("las", "gempy_gan.adapters.las:read_las", "well logs, LAS 1.2 to 3.0", (".las",))
     register("segy", "gempy_gan.adapters.segy:read_segy", "seismic, SEG-Y rev 0 to 2", (".sgy", ".segy"))
     register("table", "gempy_gan.adapters.tables:read_table", "well heads, tops, checkshots, surveys", (".csv", ".txt", ".track"))
 

@@ -1,5 +1,7 @@
 """The errors a user of the package can meet; each message says what was found, what was expected and what to do."""
 
+from typing import Any
+
 
 class GempyGanError(Exception):
     """Something in the input or the request cannot be right. Base class of every error the package raises on purpose."""
@@ -10,7 +12,12 @@ class GridError(GempyGanError):
 
 
 class FormatError(GempyGanError):
-    """A file cannot be read as what it claims to be, or cannot be written."""
+    """A file cannot be read as what it claims to be, or cannot be written.
+
+    `health` holds what had been noticed in the file by then.
+    """
+
+    health: tuple[Any, ...] = ()
 
 
 class PluginError(GempyGanError):

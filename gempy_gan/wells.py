@@ -21,7 +21,8 @@ class WellLog:
 
     `curves` is indexed by measured depth in metres, strictly increasing, NaN where a curve has no value; `units` names the
     unit of each curve. `trajectory` has columns `md`, `x`, `y`, `z` in metres (z up, above the vertical datum), or is None
-    while the position of the well is unknown. `health` lists what reading found; `source` names the file and its hash.
+    while the position of the well is unknown. `properties` says which property a curve measures (see `mnemonics`), where that is
+    known. `health` lists what reading found; `source` names the file and its hash.
     Raises GempyGanError when depths or stations do not increase.
 
     >>> well = WellLog("A-1", pd.DataFrame({"GR": [20.0, 90.0]}, index=[100.0, 100.5])).placed(xy=(0.0, 0.0), kb=30.0)
@@ -35,6 +36,7 @@ class WellLog:
     trajectory: pd.DataFrame | None = None
     health: Health = ()
     source: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_increasing(self.md, f"Well {self.name}: the depths of the curves")
@@ -59,12 +61,24 @@ class WellLog:
             )
         return self.trajectory
 
-    def curve(self, mnemonic: str) -> pd.Series[float]:
-        """One curve, indexed by measured depth in metres. Raises GempyGanError naming the curves there are."""
-        if mnemonic not in self.curves.columns:
+    def curve(self, name: str) -> pd.Series[float]:
+        """One curve, by its mnemonic or its property, indexed by measured depth in metres; errors as in `mnemonic`."""
+        return self.curves[self.mnemonic(name)]
+
+    def mnemonic(self, name: str) -> str:
+        """The mnemonic of a curve that is given by it or by its property ("GR", "gamma_ray").
+
+        Raises GempyGanError when there is none, naming the curves there are, or more than one of that property.
+        """
+        if name in self.curves.columns:
+            return name
+        named = [str(curve) for curve in self.curves.columns if self.properties.get(str(curve)) == name]
+        if len(named) > 1:
+            raise GempyGanError(f"Well {self.name} has {len(named)} curves of {name}: {', '.join(named)}. Name one of them.")
+        if not named:
             found = ", ".join(map(str, self.curves.columns)) or "none"
-            raise GempyGanError(f"Well {self.name} has no curve {mnemonic!r}. It has: {found}.")
-        return self.curves[mnemonic]
+            raise GempyGanError(f"Well {self.name} has no curve {name!r}. It has: {found}.")
+        return named[0]
 
     def xyz(self, md: ArrayLike) -> NDArray[np.float64]:
         """Positions (N, 3) at measured depths (N,), metres; NaN above the first and below the last trajectory station."""
@@ -123,6 +137,7 @@ def gamma_to_fraction(
     """
     if not 0 <= clean < shale <= 100:
         raise GempyGanError(f"The percentiles are clean={clean} and shale={shale}. Expected 0 <= clean < shale <= 100.")
+    curve = well.mnemonic(curve)
     gamma = well.curve(curve)
     top, base = (-np.inf, np.inf) if interval is None else interval
     inside = gamma[(well.md >= top) & (well.md <= base)].dropna()

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ METRES = {
     **dict.fromkeys(("F", "FT", "FEET", "FOOT"), 0.3048),
     **dict.fromkeys(("USFT", "FTUS", "FT-US", "FT_US"), 1200 / 3937),
     **dict.fromkeys(("CM", "CENTIMETER", "CENTIMETRE"), 0.01),
+    **dict.fromkeys((".1IN", "0.1IN", ".1INCH", "0.1INCH", "0.1 IN", ".1 IN", "1/10IN", "1/10 IN"), 0.00254),
+    **dict.fromkeys(("IN", "INCH", "INCHES"), 0.0254),
+    "MM": 0.001,
 }
 """Metres per unit of length, by the unit's name in capitals."""
 
@@ -36,9 +39,8 @@ _SAME = 0.01  # metres within which two statements of one position agree
 def parse(lines: Sequence[str], found: list[Finding]) -> Any:
     """The header as lasio reads it, mnemonics as in the file; unreadable lines are reported and left out.
 
-    Raises FormatError for LAS 3 and for what is no LAS file.
+    Raises FormatError for what is no LAS file.
     """
-    _check_version(lines, found)
     header = _parse(lines, found)
     for letter, section in (("~V", "Version"), ("~W", "Well")):
         if not any(line.lstrip().upper().startswith(letter) for line in lines):
@@ -62,16 +64,6 @@ def _parse(lines: Sequence[str], found: list[Finding]) -> Any:
             return lasio.read(io.StringIO(text), ignore_header_errors=True, **options)
         except Exception as error:
             raise FormatError(f"lasio cannot read the header: {error}. Correct the file.") from error
-
-
-def _check_version(lines: Sequence[str], found: list[Finding]) -> None:
-    stated = [match.group(1) for line in lines if (match := re.match(r"\s*VERS\s*\.[^:]*?(\d+(?:\.\d+)?)", line, re.IGNORECASE))]
-    if not stated:
-        found.append(
-            Finding("warning", "The header has no VERS", "It was read as LAS 2.0, the well's name taken from the file's name.")
-        )
-    elif not 1 <= float(stated[0]) < 3:
-        raise FormatError(f"The file is LAS {stated[0]}. Versions 1.2 and 2.0 are read: export or convert it to LAS 2.0.")
 
 
 @contextlib.contextmanager
@@ -127,14 +119,14 @@ def depth_factor(header: Any, curve: Any, given: str | None, found: list[Finding
     if given is not None:
         factor = METRES.get(given.upper())
         if factor is None:
-            raise FormatError(f"depth_unit is {given!r}. Allowed: 'm' or 'ft'.")
+            raise FormatError(f"depth_unit is {given!r}. Allowed: 'm', 'ft', '0.1in' and other names of lengths.")
         if factors - {factor}:
             found.append(
                 Finding("warning", f"The header states depths in {', '.join(stated)}", f"They were read in {given}, as told.")
             )
     elif len(factors) != 1 or None in factors:
         what = f"in {' and '.join(repr(unit) for unit in stated)}" if stated else "without a unit"
-        raise FormatError(f"The header states depths {what}. Expected one of m, ft: give `depth_unit='m'` or 'ft'.")
+        raise FormatError(f"The header states depths {what}. Expected one of m, ft, 0.1in: give `depth_unit='m'` or 'ft'.")
     else:
         (only,) = factors
         factor = only or 1.0
@@ -145,7 +137,16 @@ def depth_factor(header: Any, curve: Any, given: str | None, found: list[Finding
     return factor
 
 
-def check_interval(header: Any, depth: NDArray[np.float64], found: list[Finding]) -> None:
+def lines_of(header: Sequence[str]) -> dict[str, int]:
+    """The 1-based line on which each mnemonic of the header first stands."""
+    found: dict[str, int] = {}
+    for number_, line in enumerate(header, 1):
+        if not line.lstrip().startswith(("#", "~")):
+            found.setdefault(line.split(".")[0].strip().upper(), number_)
+    return found
+
+
+def check_interval(header: Any, depth: NDArray[np.float64], found: list[Finding], lines: Mapping[str, int]) -> None:
     """Record where STRT, STOP and STEP contradict the depths (in the file's order and unit)."""
     steps = np.diff(depth)
     step = float(np.median(steps)) if len(steps) else 0.0
@@ -159,7 +160,12 @@ def check_interval(header: Any, depth: NDArray[np.float64], found: list[Finding]
         irregular = mnemonic == "STEP" and stated == 0
         if not irregular and not abs(stated - actual) <= slack + 1e-6:
             found.append(
-                Finding("warning", f"{mnemonic} is {text or 'missing'}, the data say {actual:g}", "The data were followed.")
+                Finding(
+                    "warning",
+                    f"{mnemonic} is {text or 'missing'}, the data say {actual:g}",
+                    "The data were followed.",
+                    lines.get(mnemonic),
+                )
             )
     if len(steps) and np.ptp(steps) > 0.01 * abs(step) + 1e-6:
         found.append(Finding("note", f"The depth step varies from {steps.min():g} to {steps.max():g}"))

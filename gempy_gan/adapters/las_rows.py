@@ -6,6 +6,8 @@ reads a thousands comma as a decimal point, and makes every column text when one
 
 from __future__ import annotations
 
+import csv
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -53,11 +55,14 @@ class Rows:
         )
 
 
-def read_rows(lines: Sequence[str], first: int, columns: Sequence[str], wrapped: bool, delimiter: str = "") -> Rows:
+def read_rows(
+    lines: Sequence[str], first: int, columns: Sequence[str], wrapped: bool, delimiter: str = "", quoted: bool = False
+) -> Rows:
     """Split the lines after ~A into rows of one token per column.
 
-    `first` is the 1-based number of the first of the lines. Raises FormatError, naming the line, when a row has another
-    number of values than there are curves, or when the lines are wrapped and the header says they are not (or vice versa).
+    `first` is the 1-based number of the first of the lines; `quoted` texts may hold the delimiter (LAS 3). Raises FormatError,
+    naming the line, when a row has another number of values than there are curves, or when the lines are wrapped and the header
+    says they are not (or vice versa).
     """
     if delimiter.upper() not in _DELIMITERS:
         raise FormatError(f"The delimiter (DLM) is {delimiter!r}. Allowed: SPACE, TAB or COMMA.")
@@ -68,12 +73,23 @@ def read_rows(lines: Sequence[str], first: int, columns: Sequence[str], wrapped:
         raise FormatError(
             f"A new section starts in line {sections[0]}, after the data. Expected ~A to be the last one: split the file."
         )
-    split = [(number, _split(line, separator)) for number, line in kept]
+    divide = _split_quoted if quoted and any('"' in line for _, line in kept) else _split
+    split = [(number, divide(line, separator)) for number, line in kept]
     return _wrapped(split, columns) if wrapped else _unwrapped(split, columns)
 
 
 def _split(line: str, separator: str | None) -> list[str]:
     return line.split() if separator is None else [part.strip() for part in line.strip(" \r\n").split(separator)]
+
+
+def _split_quoted(line: str, separator: str | None) -> list[str]:
+    """Fields of which some stand in quotation marks."""
+    if separator is None:
+        return [part.strip('"') for part in re.findall(r'"[^"]*"|\S+', line)]
+    try:
+        return [part.strip() for part in next(csv.reader([line.strip(" \r\n")], delimiter=separator, skipinitialspace=True))]
+    except csv.Error:
+        return _split(line, separator)
 
 
 def _unwrapped(split: list[tuple[int, list[str]]], columns: Sequence[str]) -> Rows:
