@@ -43,6 +43,11 @@ MEANING = {
     "calibrated50": ("0.50", "share of simulated truths inside the central 50 % interval of this prior and strategy"),
     "calibrated80": ("0.80", "the same for 80 %; less: too sure, more: not sure enough"),
     "calibrated95": ("0.95", "the same for 95 %"),
+    "lookup_p": ("> 0.02", "probability that realizations lie as close to training images if they only share their geology"),
+    "copies": ("0", "share of realizations that repeat a training image: ten times closer to it than to others"),
+    "copies_published": ("", "share closer to an image than 0.7 of the distance to others (published rule; means nothing alone)"),
+    "nearest_alike": ("", "share of realizations whose nearest training image is the same one"),
+    "lookup_modes": ("", "effective number of training images that realizations are nearest to"),
     "mae_before_clamp": ("low", "mean absolute difference between realization and hard datum before it was set to the datum"),
     "chi2_before_clamp": ("1", "chi2 of the hard data before cells were set to them"),
     "acceptance": ("0.1-0.5", "sampler: share of accepted proposals"),
@@ -57,6 +62,8 @@ MEANING = {
     "evaluations": ("", "sampler: realizations decoded"),
 }
 
+LOOKUP = "memorization"  # the group of figures that compare an ensemble with training images
+SUSPECT, MOSTLY = 0.02, 0.5  # p-value below which, and share of copies from which, it is said to be a look-up
 SAMPLING = ("distinct", "effective_sample_size", "effective_number")  # figures of the realizations as a set that are judged
 DATA = ("chi2", "match", "worst_well", "unreached", "opposed", "outside_prior", "prior_p", "silent_traces")
 JUDGED = (*DATA, "crps", "brier", "coverage80", "unconverged", "rhat", "checkerboard", "collapsed_cells")
@@ -160,6 +167,7 @@ class Diagnosis:
 
 def _verdicts(diagnosis: Diagnosis) -> Iterator[str]:
     yield from _of_sampling(diagnosis).values()
+    yield from _looked_up(diagnosis)
     for figure in diagnosis.figures:
         yield from _verdict(figure)
 
@@ -219,6 +227,18 @@ def _verdict(f: Figure) -> Iterator[str]:
         yield f"{f.group}: a grid of cells shows through ({value:.1f} times the power of unconditional realizations is added)."
     if f.key == "collapsed_cells" and value > 0.1:
         yield f"{f.group}: {value:.0%} of the cells without data have no spread left."
+
+
+def _looked_up(diagnosis: Diagnosis) -> Iterator[str]:
+    """Whether the ensemble repeats training images."""
+    found = {f.key: f.value or 0.0 for f in diagnosis.figures if f.group == LOOKUP}
+    if found and (found["lookup_p"] < SUSPECT or found["copies"] >= MOSTLY):
+        copies, images, p = (found[key] for key in ("copies", "lookup_modes", "lookup_p"))
+        yield (
+            f"The posterior is a look-up of training images: {copies:.0%} of the realizations are copies, nearest to effectively "
+            f"{images:.1f} images (p = {p:.2g} that they only share geology). The prior has memorized: the spread says which "
+            "examples fit, not what else could be there. Train on more images, or for a shorter time."
+        )
 
 
 def _conflict(f: Figure, value: float) -> Iterator[str]:

@@ -13,6 +13,7 @@ from gempy_gan import scores
 from gempy_gan.constraints import Constraints, HardData, SoftData
 from gempy_gan.diagnosis import (
     CALIBRATION,
+    LOOKUP,
     Calibration,
     Diagnosis,
     Figure,
@@ -23,7 +24,7 @@ from gempy_gan.diagnosis import (
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError, GridError
 from gempy_gan.grid import Grid
-from gempy_gan.metrics import checkerboard, conflict
+from gempy_gan.metrics import checkerboard, conflict, lookup
 
 Array = NDArray[np.float64]
 Values = Mapping[str, float | None]
@@ -40,6 +41,9 @@ def diagnose(
     held_out: HardData | Constraints | None = None,
     baseline: Ensemble | None = None,
     calibrations: Sequence[Calibration] = (),
+    training: Ensemble | None = None,
+    unseen: Ensemble | None = None,
+    flips: Sequence[str] = ("y",),
 ) -> Diagnosis:
     """Diagnose an ensemble against the constraints it was conditioned to, and against data it never saw.
 
@@ -53,6 +57,9 @@ def diagnose(
 
     How prior and strategy did on simulated truths is told, where the prior's card held that when the ensemble was made, or it is
     among `calibrations` (see `gempy_gan.diagnosis.Calibration`).
+
+    With the `training` images of its prior, it is told whether the ensemble repeats them (see `gempy_gan.metrics.lookup`), the
+    better with `unseen` images that were not learned from; `flips` are the axes along which images are as likely mirrored.
 
     Raises GridError when the grids differ, GempyGanError when data constrain a property that the ensemble lacks.
     """
@@ -71,6 +78,9 @@ def diagnose(
             found += _agreement("held out", ensemble, term, baseline)
     for name, distance in apart.items():
         found += _spread(ensemble, name, constraints, baseline, _mean_distance(distance, ensemble.weights), usual[name])
+    if training is not None:
+        repeated = lookup(ensemble, training, unseen, flips)
+        found += [Figure(LOOKUP, key, value, note=note) for key, value, note in repeated.figures()]
     known, remarks = _calibrated(ensemble, constraints, calibrations)
     return Diagnosis((*found, *known), ranks, remarks)
 

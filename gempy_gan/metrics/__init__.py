@@ -27,6 +27,7 @@ MS-SWD is blind to contrast by its definition, and the variogram to everything t
 from gempy_gan.metrics.comparison import FAMILIES, validate
 from gempy_gan.metrics.control import label_control, label_response
 from gempy_gan.metrics.descriptors import descriptors
+from gempy_gan.metrics.lookup import Lookup, lookup
 from gempy_gan.metrics.memorization import Memorization, memorization
 from gempy_gan.metrics.rings import ring_error
 from gempy_gan.metrics.similarity import Similarity, similarity
@@ -38,6 +39,7 @@ __all__ = [
     "COARSE",
     "FAMILIES",
     "Figure",
+    "Lookup",
     "Memorization",
     "Similarity",
     "Validation",
@@ -45,6 +47,7 @@ __all__ = [
     "descriptors",
     "label_control",
     "label_response",
+    "lookup",
     "memorization",
     "ms_swd",
     "ring_error",

@@ -43,6 +43,11 @@ class Memorization:
         return self.held_out if len(self.held_out) else self.left_out
 
     @property
+    def nulls(self) -> Array:
+        """The ratios of both nulls together."""
+        return np.concatenate([self.held_out, self.left_out])
+
+    @property
     def p_value(self) -> float:
         """Probability that generated volumes lie so close if they were drawn like those of the null, independently.
 
@@ -65,10 +70,10 @@ class Memorization:
         """The same for volumes that depend on each other, as all draws of one posterior do on its data.
 
         Over truths that the prior could have drawn, one draw of a right posterior is distributed like the truth: its ratio has
-        a uniform rank in the null. Twice the mean of such p-values is one, however they depend on each other (Vovk & Wang 2020,
-        doi:10.1093/biomet/asaa027). It cannot fall below 2 / (m + 1) for m volumes in the null.
+        a uniform rank among `nulls`. Twice the mean of such p-values is one, however they depend on each other (Vovk & Wang 2020,
+        doi:10.1093/biomet/asaa027). It cannot fall below 2 / (m + 1) for m volumes in the nulls.
         """
-        null = np.sort(self.null)
+        null = np.sort(self.nulls)
         rank = (1 + np.searchsorted(null, self.generated, side="right")) / (1 + len(null))
         return float(min(1.0, 2 * rank.mean()))
 
@@ -141,8 +146,8 @@ def memorization(
     training images to all others, and there is no second test.
 
     The `space` "cells" takes the rms over at most 16,384 cells. "features" takes multi-point histograms, connectivity, and bodies
-    (`gempy_gan.metrics.signatures`), which a volume keeps when it is shifted, mirrored along `flips`, or hidden under noise that
-    does not change its facies; the training images decide which 20 of them count.
+    (`gempy_gan.metrics.signatures`), which a volume keeps when it is shifted or mirrored along `flips`; the training images
+    decide which 20 of them count.
 
     Where training images are larger than the generated boxes, which a prior learned from boxes cut out of them, the distance to
     an image is that to the nearest box in it, wherever it lies (`gempy_gan.metrics.search`), so that a copy is found from

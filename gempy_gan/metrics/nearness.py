@@ -63,7 +63,7 @@ def of_whole(
     library = _Library(known, mirrors)
     mine, theirs, own = (library.distances(v) for v in (g, h, images))
     own[np.arange(len(left_out)), left_out] = np.inf  # an image is not its own neighbour
-    return Distances(mine, theirs, own, _Library(h, mirrors).distances(g))
+    return Distances(mine, theirs, own, _Library(h, mirrors).distances(g) if len(h) else mine[:, :0])
 
 
 def of_boxes(

@@ -57,6 +57,6 @@ def describe(volumes: Volumes, flips: Sequence[str] = ()) -> Array:
         if all(n > (c - 1) * s for n, c, s in zip(volumes.shape, cells, (step, step, 1), strict=True)):
             shares = [histograms(version, cells, step) for version in versions]
             parts.append(np.sqrt(np.mean(shares, axis=0)))  # distances of roots are those of Hellinger
-    parts += [np.nan_to_num(connectivity(volumes.bodies)), np.nan_to_num(connectivity(volumes.layer_bodies, 2))]
-    parts += [np.log1p(counts(volumes.bodies)), np.nan_to_num(shapes(volumes.layer_bodies))]
-    return np.concatenate(parts, axis=1, dtype=np.float64)
+    parts += [connectivity(volumes.bodies), connectivity(volumes.layer_bodies, 2)]
+    parts += [np.log1p(counts(volumes.bodies)), shapes(volumes.layer_bodies)]
+    return np.nan_to_num(np.concatenate(parts, axis=1, dtype=np.float64))  # nan: too few coarse cells to say

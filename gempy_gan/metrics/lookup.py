@@ -1,0 +1,117 @@
+"""Look-ups: whether the realizations of an ensemble are no more than copies of training images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gempy_gan.diagnosis import MOSTLY, SUSPECT
+from gempy_gan.ensemble import Ensemble
+from gempy_gan.errors import GempyGanError
+from gempy_gan.metrics.memorization import Memorization, memorization
+from gempy_gan.metrics.splits import Array
+from gempy_gan.metrics.volumes import FRACTION
+
+COPY = 0.1  # of the distance to other images, within which a realization repeats one
+AT_ONCE = 64  # realizations that are read together
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Distances of an ensemble's realizations to training images, cell by cell and in geological features."""
+
+    cells: Memorization
+    features: Memorization
+
+    @property
+    def p_value(self) -> float:
+        """Probability that realizations lie so close to training images in cells or in features if they only share geology:
+        the smaller `Memorization.p_dependent`, doubled."""
+        return min(1.0, 2 * min(self.cells.p_dependent, self.features.p_dependent))
+
+    @property
+    def least(self) -> float:
+        """The smallest p-value that the images at hand can show."""
+        return 4 / (1 + min(len(found.nulls) for found in (self.cells, self.features)))
+
+    @property
+    def copies(self) -> float:
+        """Share of realizations that repeat a training image: ten times closer than to others, and closer than any null is."""
+        limit = min(COPY, float(self.cells.nulls.min()))
+        return float(np.mean(self.cells.generated < limit))
+
+    @property
+    def is_lookup(self) -> bool:
+        """Whether the ensemble only repeats training images, so that its spread says nothing of what else could be."""
+        return self.p_value < SUSPECT or self.copies >= MOSTLY
+
+    def figures(self) -> Iterator[tuple[str, float | None, str]]:
+        """Key, value and note of each figure of a diagnosis."""
+        median = "median ratio {:.3g}, of images left out {:.3g}".format(
+            *(float(np.median(r)) for r in (self.cells.generated, self.cells.left_out))
+        )
+        fresh = f", held-out {float(np.median(self.cells.held_out)):.3g}" if len(self.cells.held_out) else ""
+        yield "lookup_p", self.p_value, f"{median}{fresh}; {self.cells.images} images can show {self.least:.2g} at the least"
+        yield "copies", self.copies, ""
+        yield "copies_published", self.cells.share_published[0], f"the nulls have {self.cells.share_published[1]:.2f}"
+        yield "nearest_alike", self.cells.share_of_one, f"image {int(np.bincount(self.cells.nearest).argmax())}"
+        yield "lookup_modes", self.cells.modes, f"in features {self.features.modes:.1f}"
+
+
+def lookup(
+    ensemble: Ensemble,
+    training: Ensemble,
+    held_out: Ensemble | None = None,
+    flips: Sequence[str] = ("y",),
+    seed: int = 0,
+    shifts: bool = False,
+) -> Lookup:
+    """Compare an ensemble with the images that its prior learned from, and with `held_out` images if there are any.
+
+    Images are of the ensemble's size, or larger if the prior learned from boxes of them (see `memorization`, also for `flips`
+    and `shifts`). Compared is the coarse fraction, or else the first property: continuous values relative to the images' median
+    and range, facies by their order. Weighted realizations count by their weights.
+
+    Raises GempyGanError where the property is missing, and what `memorization` raises.
+    """
+    name = FRACTION if FRACTION in (p.name for p in ensemble.properties) else ensemble.properties[0].name
+    for other, what in ((training, "training images"), (held_out, "held-out images")):
+        if other is not None and name not in (p.name for p in other.properties):
+            held = ", ".join(p.name for p in other.properties)
+            raise GempyGanError(f"The {what} hold {held}, and the ensemble {name!r}. Expected the same property.")
+    scaled = _scale(training, name)
+    mine = scaled(ensemble)[_by_weight(ensemble.weights, seed)]
+    images, fresh = scaled(training), None if held_out is None else scaled(held_out)
+    return Lookup(*(memorization(mine, images, fresh, flips, seed=seed, space=s, shifts=shifts) for s in ("cells", "features")))
+
+
+def _scale(training: Ensemble, name: str) -> Callable[[Ensemble], Array]:
+    """What brings values to 0 to 1, the middle of the training images at 0.5; coarse fractions stay as they are."""
+    prop = training.property(name)
+    if prop.facies:
+        codes = np.array(sorted(prop.facies))
+        return lambda e: np.searchsorted(codes, _values(e, name)).astype(np.float32) / np.float32(max(1, len(codes) - 1))
+    if name == FRACTION:
+        return lambda e: _values(e, name)
+    known = _values(training, name)
+    middle = float(np.median(known))
+    reach = max(float(known.max()) - middle, middle - float(known.min())) or 1.0
+    return lambda e: np.clip((_values(e, name) - np.float32(middle)) / np.float32(2 * reach) + np.float32(0.5), 0, 1)
+
+
+def _values(ensemble: Ensemble, name: str) -> Array:
+    """Values (n, 1, nx, ny, nz), read some at a time."""
+    data = ensemble.dataset[name]
+    parts = [data[start : start + AT_ONCE].values for start in range(0, len(ensemble), AT_ONCE)]
+    return np.concatenate(parts, dtype=np.float32)[:, None]
+
+
+def _by_weight(weights: Array, seed: int) -> Array:
+    """Positions (n,) of as many realizations, each as often as its weight says."""
+    n = len(weights)
+    if np.ptp(weights) < 1e-9:
+        return np.arange(n)
+    places = (np.arange(n) + np.random.default_rng([seed, n]).random()) / n
+    return np.minimum(np.searchsorted(np.cumsum(weights) / np.sum(weights), places), n - 1)
