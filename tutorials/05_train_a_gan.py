@@ -47,8 +47,8 @@ plan = gg.TrainingPlan(
     preset="tiny",
     labels=(),
     options={"latents": 32, "generator": (48, 32, 16, 8), "discriminator": (8, 16, 32, 64)},
-    steps=120,
-    batch=16,
+    steps=80,
+    batch=12,
     precision="32-true",
     look_minutes=0.0,  # no pictures on the way
 )
@@ -71,29 +71,33 @@ drawn = gg.sample(prior, grid, n=32, seed=1)
 gg.plot.samples(drawn, held_out)
 
 # %% [markdown]
-# After half a minute it makes blobs with the right amount of sand and streaks from its up-sampling, nothing that a geologist
-# would sign. The shipped prior has the same architecture, wider, and more training:
+# After half a minute it makes blobs with about the right amount of sand and streaks from its up-sampling, nothing that a
+# geologist would sign. The shipped prior has the same architecture, wider, and more training: belts with edges beside
+# floodplain, and still streaks along the axes and nothing inside the belts. It is at an early stage, too.
 
 # %%
 shipped = gg.get_prior("fluvial-gan")
-better = gg.sample(shipped, grid, n=32, seed=1)
-gg.plot.samples(better, held_out)
+gg.plot.samples(gg.sample(shipped, grid, n=8, seed=1), held_out)
 
 # %% [markdown]
 # ## Measure
 #
-# The eye is easily pleased. `validate` compares generated volumes with held-out real ones, figure by figure, each beside its
-# **floor**: what two halves of the real volumes show against each other. A ratio of 1 is perfect.
+# `validate` compares generated volumes with held-out real ones, figure by figure, each beside its **floor**: what two halves
+# of the real volumes show against each other. A ratio of 1 is perfect.
 
 # %%
-rows = {}
-for name, volumes in (("half a minute", drawn), ("shipped", better)):
-    found = gg.validate(volumes, held_out, figures=("histogram", "variogram", "connectivity", "bodies"), splits=50)
-    rows[name] = {figure.key: figure.ratio for figure in found.figures if figure.ratio is not None}
-for key in rows["shipped"]:
-    print(f"{key:24s}", *(f"{name} {rows[name][key]:8.2f}   " for name in rows))
+found = gg.validate(drawn, held_out, figures=("histogram", "variogram", "connectivity", "patterns", "ms_swd"), splits=50)
+for figure in found.figures:
+    if figure.ratio is not None:
+        print(f"{figure.key:24s}{figure.ratio:6.2f} times the floor")
 
 # %% [markdown]
+# This is a warning. The eye sees at once that these are no rivers, and several figures are near 1: amount of sand and
+# two-point statistics are learned first, and with 16 volumes on a side the floor is so high that much passes under it. What
+# tells are the patterns of neighbouring cells. So: look at pictures *and* at several figures, with hundreds of volumes. (The
+# shipped priors were validated against boxes out of larger volumes, which hold less sand than these; their figures stand on
+# their cards, `shipped.card`.)
+#
 # Does the latent space make sense? Walking from one latent to another, geology should change gradually.
 
 # %%

@@ -3,6 +3,7 @@
     python tutorials/build.py                    # run all scripts, print how long each took
     python tutorials/build.py 01 04              # only these
     python tutorials/build.py 01 --notebooks     # run it as a notebook, and keep that with its outputs
+    python tutorials/build.py 01 --text          # only words were changed: take them over, run nothing
 
 A tutorial that fails, or warns, fails the run. Those on real data need GEMPY_GAN_REAL_DATA, and are left out without it.
 Notebooks are written beside the scripts; the seconds they took go into the table of README.md.
@@ -76,6 +77,20 @@ def build_notebook(script: Path, folder: Path) -> str:
     return _warnings("".join(printed))
 
 
+def take_text(script: Path) -> str:
+    """Take the words of a script over into its notebook, whose outputs stay; returns what is in the way, or nothing."""
+    import jupytext
+
+    old, new = jupytext.read(script.with_suffix(".ipynb")), jupytext.read(script)
+    code = [[cell.source for cell in notebook.cells if cell.cell_type == "code"] for notebook in (old, new)]
+    if code[0] != code[1] or len(old.cells) != len(new.cells):
+        return f"The code of {script.name} has changed as well: build it with --notebooks."
+    for cell, other in zip(old.cells, new.cells, strict=True):
+        cell.source = other.source
+    jupytext.write(old, script.with_suffix(".ipynb"), fmt="ipynb")
+    return ""
+
+
 def _environment() -> dict[str, str]:
     """Where a tutorial runs: the real data are named by their full path, and no window is opened."""
     real = {REAL: str(Path(os.environ[REAL]).resolve())} if REAL in os.environ else {}
@@ -126,7 +141,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("numbers", nargs="*", help="such as 01; none means all")
     parser.add_argument("--notebooks", action="store_true", help="run as notebooks and keep them")
+    parser.add_argument("--text", action="store_true", help="take over words that changed, without running")
     options = parser.parse_args()
+    if options.text:
+        sys.exit("\n".join(wrong for script in scripts(options.numbers) if (wrong := take_text(script))) or 0)
     failed, total = [], [0.0, 0.0]
     for script in scripts(options.numbers):
         if needs_real_data(script) and REAL not in os.environ:
