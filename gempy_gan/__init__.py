@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from gempy_gan.properties import Property as Property
     from gempy_gan.property_field import to_property_field as to_property_field
     from gempy_gan.regridding import regrid as regrid
+    from gempy_gan.report import write_report as write_report
     from gempy_gan.resampling import resample as resample
     from gempy_gan.seismic import SeismicCube as SeismicCube
     from gempy_gan.strategy import Draws as Draws
@@ -105,6 +106,7 @@ _HOME = {
     "properties": ("Property",),
     "property_field": ("to_property_field",),
     "regridding": ("regrid",),
+    "report": ("write_report",),
     "resampling": ("resample",),
     "seismic": ("SeismicCube",),
     "strategy": ("Draws", "Strategy"),

@@ -5,25 +5,31 @@ told apart by colour-blind readers; positions are metres, heights point up, and 
 """
 
 from gempy_gan.plot.beside import curves, neighbours, samples
-from gempy_gan.plot.fit import misfit
+from gempy_gan.plot.fit import misfit, seismic
 from gempy_gan.plot.logs import log_comparison
 from gempy_gan.plot.maps import fence, plan, probability, section
 from gempy_gan.plot.pages import pictures, save, summary
+from gempy_gan.plot.ranks import rank_histogram
 from gempy_gan.plot.signals import wavelet, well_tie
+from gempy_gan.plot.training import latent_walk, training_curves
 
 __all__ = [
     "curves",
     "fence",
+    "latent_walk",
     "log_comparison",
     "misfit",
     "neighbours",
     "pictures",
     "plan",
     "probability",
+    "rank_histogram",
     "samples",
     "save",
     "section",
+    "seismic",
     "summary",
+    "training_curves",
     "wavelet",
     "well_tie",
 ]

@@ -48,6 +48,22 @@ def misfit(ensemble: Ensemble, constraints: Constraints) -> Figure:
     return figure
 
 
+def seismic(ensemble: Ensemble, constraints: Constraints, name: str | None = None, realization: int = 0) -> Figure:
+    """Seismic as measured, as a realization predicts it, and their difference in units of its error, on one line of traces.
+
+    `name` is that of the data, None for the first there are. Raises GempyGanError naming what there is.
+    """
+    found = {term.name: term for term in constraints.soft}
+    if not found or (name is not None and name not in found):
+        raise GempyGanError(f"There are no seismic data {name or ''!r}. The constraints hold: {', '.join(found) or 'none'}.")
+    term = next(iter(found.values())) if name is None else found[name]
+    one = Ensemble(ensemble.dataset.isel(realization=[realization]))
+    figure = style.figure(11, 3.8)
+    label = f"realization {one.numbers[0]}"
+    _seismic(figure.subplots(1, 3, sharex=True, sharey=True), term, next(predictions(one, term))[0], label)
+    return figure
+
+
 def _residuals(ensemble: Ensemble, term: HardData | SoftData) -> tuple[Array, float, Array]:
     """Weighted histogram of residuals / std, their mean square, and the prediction of the first realization."""
     observed, std, weights = term.values.ravel(), term.std.ravel(), ensemble.weights
@@ -78,12 +94,12 @@ def _histogram(ax: Axes, density: Array, chi2: float, name: str) -> None:
     ax.set(title=f"{name}\nchi2 = {chi2:.2f} (1 expected)", xlabel="(realization - datum) / std", xlim=(BINS[0], BINS[-1]))
 
 
-def _seismic(panels: Sequence[Axes], term: SoftData, predicted: Array) -> None:
+def _seismic(panels: Sequence[Axes], term: SoftData, predicted: Array, whose: str = "first realization") -> None:
     data, x, y, labels = _line(term, term.values)
     synthetic = _line(term, predicted.reshape(term.values.shape))[0]
     scaled = (synthetic - data) / _line(term, np.broadcast_to(term.std, term.values.shape))[0]
     peak = float(np.nanquantile(np.abs(data), 0.99)) or 1.0
-    shown = ((data, "data", peak), (synthetic, "synthetic, first realization", peak), (scaled, "residual / std", 3.0))
+    shown = ((data, "data", peak), (synthetic, f"synthetic, {whose}", peak), (scaled, "residual / std", 3.0))
     for ax, (values, title, limit) in zip(panels, shown, strict=True):
         mesh = ax.pcolormesh(x, y, values.T, cmap=style.AMPLITUDE, vmin=-limit, vmax=limit, shading="nearest", rasterized=True)
         ax.figure.colorbar(mesh, ax=ax, label="standard deviations" if title.startswith("residual") else "amplitude", shrink=0.8)
@@ -104,7 +120,7 @@ def _line(term: SoftData, values: Array) -> tuple[Array, Array, Array, tuple[str
         mine = np.flatnonzero(j == full[len(full) // 2])
         mine = mine[np.argsort(i[mine])]
         time = getattr(term.forward, "domain", "depth") == "time"
-        name = f"column along x, at y index {full[len(full) // 2]}"
+        name = f"column along x, at y index {full[len(full) // 2]:g}"
         unit = (1e3, "two-way time (ms)") if time else (1.0, "depth (m)")
         return traces[mine], i[mine].astype(np.float64), unit[0] * np.asarray(axis), (name, unit[1])
     while values.ndim > 2:  # (c, nx, ny, nz), (nx, ny, s)
