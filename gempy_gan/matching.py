@@ -28,10 +28,10 @@ LEAST_STD = 1e-3  # of the prior's range: hard data are told no more exactly tha
 class MatchedPrior(Prior):
     """Another prior with the histogram of one property changed, as normal scores change that of a Gaussian field.
 
-    `prior` is sampled once (of a prior made of boxes, its box), and each of its values stands for the value of equal probability
-    in the wanted histogram: `quantiles`, the wanted values at equally spaced probabilities from 0 to 1, smooth in between.
-    Shapes, connections and the order of values stay, and so do other properties. A learned prior knows what is sand and what is
-    mud; what a log of another place reads in them it cannot know.
+    Each value of `prior` stands for the value of equal probability in the wanted histogram: `quantiles`, the wanted values at
+    equally spaced probabilities from 0 to 1, smooth in between. The prior's `own` quantiles are found by sampling it once (of a
+    prior made of boxes, its box), if not given. Shapes, connections and the order of values stay, and so do other properties. A
+    learned prior knows what is sand and what is mud; what a log of another place reads in them it cannot know.
 
     Any strategy that works on `prior` works on it: `invert` draws from `prior`, given the data as it would see them.
 
@@ -45,16 +45,18 @@ class MatchedPrior(Prior):
     (0.2, True, True)
     """
 
-    def __init__(self, prior: Prior, quantiles: Sequence[float], property: str | None = None) -> None:
+    def __init__(
+        self, prior: Prior, quantiles: Sequence[float], property: str | None = None, own: Sequence[float] | None = None
+    ) -> None:
         wanted = _apart(_quantiles(quantiles))
         self.prior = prior
         self.properties, self.shape, self.cell_size = prior.properties, prior.shape, prior.cell_size
         self.recommended = prior.recommended  # type: ignore[misc]  # of the class elsewhere, here of the prior
         self.channel = 0 if property is None else channel(prior.properties, property)
-        whole: Prior = getattr(prior, "tile", prior)
-        drawn = whole.sample(REALIZATIONS, torch.Generator().manual_seed(0))[:, self.channel].double().flatten()
-        own = _apart(torch.quantile(drawn[:: -(-len(drawn) // 2**20)], torch.linspace(0, 1, len(wanted)).double()))
-        self.own, self.wanted = _smooth(own, wanted)
+        found = _sampled(prior, self.channel, len(wanted)) if own is None else _quantiles(own)
+        if len(found) != len(wanted):
+            raise GempyGanError(f"There are {len(wanted)} quantiles to match, and {len(found)} of the prior. Expected as many.")
+        self.own, self.wanted = _smooth(_apart(found), wanted)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw n realizations (n, c, nx, ny, nz)."""
@@ -183,6 +185,13 @@ def _quantiles(given: Sequence[float]) -> Tensor:
     if found.ndim != 1 or len(found) < 2 or not found.isfinite().all() or (found.diff() < 0).any():
         raise GempyGanError("The quantiles to match are not two or more finite numbers that never fall. Sort them.")
     return found
+
+
+def _sampled(prior: Prior, channel: int, count: int) -> Tensor:
+    """Quantiles (count,) of a property in unconditional realizations."""
+    whole: Prior = getattr(prior, "tile", prior)
+    drawn = whole.sample(REALIZATIONS, torch.Generator().manual_seed(0))[:, channel].double().flatten()
+    return torch.quantile(drawn[:: -(-len(drawn) // 2**20)], torch.linspace(0, 1, count).double())
 
 
 def _apart(quantiles: Tensor) -> Tensor:

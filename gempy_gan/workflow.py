@@ -69,13 +69,19 @@ class Data:
     cubes: tuple[tuple[SeismicSection, SeismicCube], ...]
 
 
-def run(study: Study, resume: bool = False, data: Data | None = None, notes: Mapping[str, Any] | None = None) -> Result:
+def run(
+    study: Study,
+    resume: bool = False,
+    data: Data | None = None,
+    notes: Mapping[str, Any] | None = None,
+    compared: bool = True,
+) -> Result:
     """The study of one unit: constraints, ensemble, diagnosis, exports, pictures and report, into the study's output folder.
 
     `resume` continues an ensemble that an interrupted run of the same study left. Raises GempyGanError, before anything is
     read, when the folder holds an ensemble and `resume` is not given, and what the steps raise; whatever was finished by then
     stays, and is whole. `data` are those of the study's files, where they are read already; `notes` go into the ensemble's
-    provenance.
+    provenance. The diagnosis compares with unconditional realizations unless `compared` is false.
     """
     from gempy_gan.diagnostics import diagnose
     from gempy_gan.inversion import invert, prepare, sample
@@ -95,7 +101,8 @@ def run(study: Study, resume: bool = False, data: Data | None = None, notes: Map
     ensemble = noted(ensemble, store, notes) if notes else ensemble
     files = files or _write_data(known, withheld, folder)  # of a resumed run, now that its store is known to belong to it
     with scratch_beside(folder / "baseline.zarr") as scratch:  # large realizations need not fit into memory
-        baseline = sample(prior, known.grid, min(study.n, BASELINE), study.seed, scratch / "baseline.zarr")
+        many = min(study.n, BASELINE)
+        baseline = sample(prior, known.grid, many, study.seed, scratch / "baseline.zarr") if compared else None
         diagnosis = diagnose(ensemble, known, withheld if withheld.terms else None, baseline)
     files += [store, *write_diagnosis(diagnosis, folder), *export(study, ensemble), *_write_model(study, folder)]
     if study.output.pictures:
@@ -204,7 +211,7 @@ def prior_of(study: Study, known: Constraints) -> Prior:
 def prior_from(name: str, known: Constraints, **options: Any) -> Prior:
     """The prior `name` on the constraints' grid. Its options mean, std and quantiles may say "wells": those of the
     conditioning wells; mean may say "layers": the wells' mean of each layer; `rescaled_to` may say "grid": its cells. A prior
-    that takes no quantiles itself gets them as a `MatchedPrior`.
+    that takes no quantiles itself gets them as a `MatchedPrior`, with `own` quantiles where they are stated.
 
     Raises PluginError for an unknown name, GempyGanError for options that it does not take, and when no well tells them.
     """
@@ -231,8 +238,8 @@ def prior_from(name: str, known: Constraints, **options: Any) -> Prior:
 
     constrained = sorted({term.property for term in known.hard})
     property = options.pop("property", constrained[0] if len(constrained) == 1 else None)
-    quantiles = options.pop("quantiles")
-    return MatchedPrior(prior_given(name, known, **options), quantiles, property)
+    quantiles, own = options.pop("quantiles"), options.pop("own", None)
+    return MatchedPrior(prior_given(name, known, **options), quantiles, property, own)
 
 
 def write_diagnosis(diagnosis: Diagnosis, folder: Path) -> list[Path]:

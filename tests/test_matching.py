@@ -40,6 +40,16 @@ def test_realizations_have_the_wanted_histogram_and_the_order_of_the_prior():
     assert ((drawn.flatten()[i] - drawn.flatten()[j]) * apart >= 0).all()
 
 
+def test_a_prior_is_built_again_from_its_state():
+    prior = MatchedPrior(field(), QUANTILES, "sand")
+    state = {**prior.state()}
+    again = MatchedPrior(field(), **state)
+    values = prior.prior.sample(2, torch.Generator().manual_seed(3))
+    assert torch.allclose(again.matched(values), prior.matched(values), atol=2e-3)
+    with pytest.raises(GempyGanError, match="6 quantiles to match, and 2 of the prior"):
+        MatchedPrior(field(), QUANTILES, own=[0.0, 1.0])
+
+
 def test_other_properties_stay_as_they_are():
     two = torch.rand(20, 2, 4, 4, 2, generator=torch.Generator().manual_seed(1))
     prior = get_prior("empirical", examples=two, properties=("mud", "sand"))
