@@ -6,7 +6,7 @@ import click
 
 from gempy_gan.cli.guard import GuardedGroup
 from gempy_gan_bench import __version__
-from gempy_gan_bench.commands import calibrate, exact, fluvial, memory, peers, sizes, table, truths, why
+from gempy_gan_bench.commands import calibrate, exact, fluvial, memory, peers, sizes, table, truths, wells, why
 
 
 @click.group(cls=GuardedGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,5 +23,5 @@ def main(debug: bool, files: tuple[str, ...]) -> None:
             add_plugin_file(file)
 
 
-for module in (calibrate, exact, fluvial, memory, peers, sizes, table, truths, why):
+for module in (calibrate, exact, fluvial, memory, peers, sizes, table, truths, wells, why):
     main.add_command(module.command)
