@@ -44,7 +44,10 @@ MEANING = {
     "calibrated80": ("0.80", "the same for 80 %; less: too sure, more: not sure enough"),
     "calibrated95": ("0.95", "the same for 95 %"),
     "lookup_p": ("> 0.02", "probability that realizations lie as close to training images if they only share their geology"),
-    "copies": ("0", "share of realizations that repeat a training image: ten times closer to it than to others"),
+    "copies": (
+        "0",
+        "share of realizations that repeat a training image: far closer to it than 95 % of unlearned images are to any",
+    ),
     "copies_published": ("", "share closer to an image than 0.7 of the distance to others (published rule; means nothing alone)"),
     "nearest_alike": ("", "share of realizations whose nearest training image is the same one"),
     "lookup_modes": ("", "effective number of training images that realizations are nearest to"),

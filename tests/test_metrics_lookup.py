@@ -144,6 +144,24 @@ def test_weights_facies_and_values_of_any_unit_count():
         memorization(images, images, space="colour")
 
 
+# Pictures
+
+
+def test_the_picture_shows_the_image_that_was_copied():
+    from gempy_gan import plot
+    from gempy_gan.plot.copies import fitted
+
+    large = np.random.default_rng(0).random((24, 30, 4)).astype(np.float32)
+    box = large[5:17, ::-1][:, 7:23]
+    np.testing.assert_array_equal(fitted(box, large, ("x", "y")), box)
+    images = fields(20, 0)
+    made = ensemble(np.concatenate([fields(3, 1), noisy(images[4:6], 0.02, 2)]))
+    figure = plot.copies(made, ensemble(images), ensemble(fields(20, 3)), k=2)
+    titles = [ax.get_title() for panel in figure.subfigs for ax in panel.axes]
+    assert {"image 4", "image 5"} <= set(titles)
+    assert sum(title.startswith(("3: ratio 0.", "4: ratio 0.")) for title in titles) == 2
+
+
 # The command
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from gempy_gan.diagnosis import MOSTLY, SUSPECT
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError
-from gempy_gan.metrics.memorization import Memorization, memorization
+from gempy_gan.metrics.memorization import CLOSE, Memorization, memorization
 from gempy_gan.metrics.splits import Array
 from gempy_gan.metrics.volumes import FRACTION
 
-COPY = 0.1  # of the distance to other images, within which a realization repeats one
+COPY = 2 / 3  # of the ratio that 5 % of the nulls stay below: a realization below it repeats an image
 AT_ONCE = 64  # realizations that are read together
 
 
@@ -38,9 +38,8 @@ class Lookup:
 
     @property
     def copies(self) -> float:
-        """Share of realizations that repeat a training image: ten times closer than to others, and closer than any null is."""
-        limit = min(COPY, float(self.cells.nulls.min()))
-        return float(np.mean(self.cells.generated < limit))
+        """Share of realizations that repeat a training image: far closer to it than 95 % of the images that were left out are."""
+        return float(np.mean(self.cells.generated < COPY * np.quantile(self.cells.nulls, CLOSE)))
 
     @property
     def is_lookup(self) -> bool:
@@ -76,15 +75,26 @@ def lookup(
 
     Raises GempyGanError where the property is missing, and what `memorization` raises.
     """
+    scaled = _comparable(ensemble, training, held_out)
+    mine = scaled(ensemble)[_by_weight(ensemble.weights, seed)]
+    images, fresh = scaled(training), None if held_out is None else scaled(held_out)
+    return Lookup(*(memorization(mine, images, fresh, flips, seed=seed, space=s, shifts=shifts) for s in ("cells", "features")))
+
+
+def scaled_values(ensemble: Ensemble, training: Ensemble) -> tuple[Array, Array]:
+    """The values (n, nx, ny, nz) and (N, NX, NY, nz), between 0 and 1, by which `lookup` compares realizations with images."""
+    scaled = _comparable(ensemble, training, None)
+    return scaled(ensemble)[_by_weight(ensemble.weights, 0), 0], scaled(training)[:, 0]
+
+
+def _comparable(ensemble: Ensemble, training: Ensemble, held_out: Ensemble | None) -> Callable[[Ensemble], Array]:
+    """What brings the property that is compared to 0 to 1. Raises GempyGanError where images lack it."""
     name = FRACTION if FRACTION in (p.name for p in ensemble.properties) else ensemble.properties[0].name
     for other, what in ((training, "training images"), (held_out, "held-out images")):
         if other is not None and name not in (p.name for p in other.properties):
             held = ", ".join(p.name for p in other.properties)
             raise GempyGanError(f"The {what} hold {held}, and the ensemble {name!r}. Expected the same property.")
-    scaled = _scale(training, name)
-    mine = scaled(ensemble)[_by_weight(ensemble.weights, seed)]
-    images, fresh = scaled(training), None if held_out is None else scaled(held_out)
-    return Lookup(*(memorization(mine, images, fresh, flips, seed=seed, space=s, shifts=shifts) for s in ("cells", "features")))
+    return _scale(training, name)
 
 
 def _scale(training: Ensemble, name: str) -> Callable[[Ensemble], Array]:

@@ -5,6 +5,7 @@ told apart by colour-blind readers; positions are metres, heights point up, and 
 """
 
 from gempy_gan.plot.beside import curves, neighbours, samples
+from gempy_gan.plot.copies import copies
 from gempy_gan.plot.fit import misfit, seismic
 from gempy_gan.plot.logs import log_comparison
 from gempy_gan.plot.maps import fence, plan, probability, section
@@ -14,6 +15,7 @@ from gempy_gan.plot.signals import wavelet, well_tie
 from gempy_gan.plot.training import latent_walk, training_curves
 
 __all__ = [
+    "copies",
     "curves",
     "fence",
     "latent_walk",

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from gempy_gan.errors import GempyGanError
 
-CASES = {"stylized": "gempy_gan_bench.memory.stylized"}
+CASES = {name: f"gempy_gan_bench.memory.{name}" for name in ("stylized", "helmholtz", "fluvial")}
 
 
 class Case(Protocol):
