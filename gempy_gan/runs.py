@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from gempy_gan import workflow
 from gempy_gan.atomic import staged
-from gempy_gan.errors import GempyGanError
+from gempy_gan.errors import FormatError, GempyGanError, GempyGanWarning
 from gempy_gan.gempy_model import regular_grid
 from gempy_gan.regridding import UNIT, regrid
 from gempy_gan.structural_inversion import part_seed
@@ -24,6 +25,7 @@ from gempy_gan.study import StructureSection, Study, UnitSection
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gempy_gan.constraints import Constraints
     from gempy_gan.ensemble import Ensemble
     from gempy_gan.grid import Grid
 
@@ -76,7 +78,7 @@ def run(study: Study, resume: bool = False) -> workflow.Result | PartsResult:
         )
     data, model = workflow.read_data(study), workflow.model_of(study)
     units = _units(study)
-    grids = _checked(study, units, data)
+    checked = _checked(study, units, data)
     draws = _structures(study, model)
     parts: dict[str, list[workflow.Result]] = {unit.element: [] for unit in units}
     files: list[Path] = []
@@ -84,9 +86,10 @@ def run(study: Study, resume: bool = False) -> workflow.Result | PartsResult:
         home = folder if draw is None else folder / f"structure-{draw.number:03d}"
         files += [] if draw is None else _write_structure(draw, home)
         for k, unit in enumerate(units):
-            part = _part(study, unit, k, home, draw, grids[unit.element], len(draws))
+            part = _part(study, unit, k, home, draw, checked[unit.element][0].grid, len(draws))
+            found = checked[unit.element] if draw is None else workflow.constrain(part, data)
             notes = {} if draw is None else {"structure": draw.record}
-            parts[unit.element].append(workflow.run(part, resume, data, notes))
+            parts[unit.element].append(workflow.run(part, resume, found, notes, not (draw and draw.number)))
             files += parts[unit.element][-1].files
     together, written = _together(study, parts, model)
     summary = _summary(parts, draws, together)
@@ -101,19 +104,18 @@ def _units(study: Study) -> tuple[UnitSection, ...]:
     return (UnitSection(study.grid.element),)
 
 
-def _checked(study: Study, units: Sequence[UnitSection], data: workflow.Data) -> dict[str, Grid]:
-    """The units' grids in the model as it is; what does not fit is found before anything is written."""
+def _checked(study: Study, units: Sequence[UnitSection], data: workflow.Data) -> dict[str, tuple[Constraints, Constraints]]:
+    """The units' constraints in the model as it is; what does not fit is found before anything is written."""
     from gempy_gan.inversion import prepare
     from gempy_gan.plugins import get_strategy
 
-    grids = {}
+    found = {}
     for k, unit in enumerate(units):
         part = _part(study, unit, k, study.out, None, None, 1)
-        known, _ = workflow.constrain(part, data)
+        found[unit.element] = known, _ = workflow.constrain(part, data)
         strategy = None if part.strategy is None else get_strategy(**part.strategy)
         prepare(workflow.prior_of(part, known), known, strategy, part.n, part.batch)
-        grids[unit.element] = known.grid
-    return grids
+    return found
 
 
 def _part(
@@ -222,8 +224,19 @@ def _together(study: Study, parts: Mapping[str, Sequence[workflow.Result]], mode
     units = {name: [result.ensemble for result in results] for name, results in parts.items()}
     store = folder / "ensemble.zarr"
     together = regrid(units, model_grid(model), store)
-    plain = replace(study, elsewhere=folder, output=replace(study.output, surfaces=False))
-    return together, [store, *workflow.export(plain, together)]
+    return together, [store, *_exported(study, together, folder)]
+
+
+def _exported(study: Study, together: Ensemble, folder: Path) -> list[Path]:
+    """In the study's formats, but for those that hold no cells without a value: each part lies there in its own geometry."""
+    files = []
+    for ending in study.output.formats:
+        one = replace(study, elsewhere=folder, output=replace(study.output, formats=[ending], surfaces=False))
+        try:
+            files += workflow.export(one, together)
+        except FormatError as error:
+            warnings.warn(f"Not written on the model's grid: {error}", GempyGanWarning, stacklevel=2)
+    return files
 
 
 def _summary(

@@ -45,17 +45,20 @@ def import_torch() -> None:
 
 
 @contextmanager
-def resumable(store: Path, n: int, how: str = "--resume") -> Iterator[None]:
-    """Ctrl-C in the block says how many of the n realizations the store keeps, and how to continue."""
+def resumable(store: Path, n: int, how: str = "--resume", parts: bool = False) -> Iterator[None]:
+    """Ctrl-C in the block says how many of the n realizations the store keeps, and how to continue; of a run in several `parts`
+    the stores of that name in the folders beside it."""
     try:
         yield
     except KeyboardInterrupt:
-        if not store.exists():
+        stores = sorted(store.parent.glob(f"*/**/{store.name}")) if parts else [store] * store.exists()
+        if not stores:
             raise Interrupted("Interrupted. No realization was finished, so there is nothing to resume.") from None
         from gempy_gan.formats.zarr import EnsembleStore
 
-        kept = len(EnsembleStore.open(store))
-        raise Interrupted(f"Interrupted. {kept} of {n} realizations are kept in {store}; continue with {how}.") from None
+        kept = sum(len(EnsembleStore.open(one)) for one in stores)
+        where = f"the folders of {store.parent}" if parts else store
+        raise Interrupted(f"Interrupted. {kept} of {n} realizations are kept in {where}; continue with {how}.") from None
 
 
 class GuardedGroup(click.Group):
@@ -104,6 +107,8 @@ def _line(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
+    if "checksum" in str(error):  # zarr's, of a chunk that is read long after its store was opened
+        return f"A file of the ensemble is damaged ({error}). Restore it from a copy, or make the ensemble again."
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # torch says it with a RuntimeError
         return f"There is not enough memory ({error}). Ask for fewer realizations at once or a coarser grid."
     return (

@@ -12,7 +12,8 @@ import click
 def command(study: str, out: str | None, resume: bool) -> None:
     """Run a whole study, as the TOML file STUDY says.
 
-    From well and seismic files to constraints, ensemble, diagnosis, exports and pictures.
+    From well and seismic files to constraints, ensemble, diagnosis, exports and pictures; in several units, or structures, where
+    the study has [[units]] or a [structure].
     """
     from gempy_gan.cli.bar import progress_bar
     from gempy_gan.cli.guard import import_torch, resumable
@@ -22,7 +23,8 @@ def command(study: str, out: str | None, resume: bool) -> None:
     import_torch()
     from gempy_gan.runs import run
 
-    with resumable(plan.out / "ensemble.zarr", plan.n), progress_bar():
+    parts, realizations = bool(plan.units or plan.structure), plan.n * max(1, len(plan.units))
+    with resumable(plan.out / "ensemble.zarr", realizations, parts=parts), progress_bar():
         result = run(plan, resume)
     click.echo(str(result.diagnosis))
     click.echo(f"\n{result.listing(plan.out)}")
