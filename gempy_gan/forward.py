@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -210,8 +211,6 @@ class Synthetic:
         self.property = convolution.property
         self.heights, self.faces = heights, faces
         self._unit = UnitColumns.of(grid, columns)
-        size = len(axis) * faces.shape[1] * (1 if _shared(faces) else len(faces))
-        self._kernel = None if faces.shape[1] == 1 or size > KERNEL else self._reflector_responses()
         self._cast: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def __call__(self, m: Tensor) -> Tensor:
@@ -272,6 +271,12 @@ class Synthetic:
         faces = self.faces[:1] if _shared(self.faces) else self.faces
         kernel = self.convolution.wavelet.at(self.axis[None, :, None] - faces[:, None, :])
         return torch.as_tensor(kernel[0] if len(kernel) == 1 else kernel)
+
+    @cached_property
+    def _kernel(self) -> Tensor | None:
+        """The table of responses, made when it is first needed; None where the faces move, or it would be too large."""
+        size = len(self.axis) * self.faces.shape[1] * (1 if _shared(self.faces) else len(self.faces))
+        return None if self.faces.shape[1] == 1 or size > KERNEL else self._reflector_responses()
 
     def _kernel_like(self, m: Tensor) -> Tensor:
         key = (m.dtype, m.device)

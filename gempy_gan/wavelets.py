@@ -57,7 +57,15 @@ class Wavelet:
 
     def at(self, t: ArrayLike) -> NDArray[np.float64]:
         """The wavelet at any times (or distances), same shape as `t`."""
-        position = np.asarray(t, dtype=np.float64) / self.step + len(self.samples) // 2
+        lag = np.asarray(t, dtype=np.float64)
+        near = np.abs(lag) < self.reach  # most reflectors are far from most samples
+        value = np.zeros(lag.shape)
+        value[near] = self._within(lag[near])
+        return value
+
+    def _within(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The wavelet at times (N,) within its reach."""
+        position = t / self.step + len(self.samples) // 2
         padded = np.pad(self.samples, CUBIC_REACH + 1)
         base = np.floor(position)
         value = np.zeros(position.shape)

@@ -72,7 +72,7 @@ class Data:
 def run(
     study: Study,
     resume: bool = False,
-    data: Data | None = None,
+    constraints: tuple[Constraints, Constraints] | None = None,
     notes: Mapping[str, Any] | None = None,
     compared: bool = True,
 ) -> Result:
@@ -80,8 +80,8 @@ def run(
 
     `resume` continues an ensemble that an interrupted run of the same study left. Raises GempyGanError, before anything is
     read, when the folder holds an ensemble and `resume` is not given, and what the steps raise; whatever was finished by then
-    stays, and is whole. `data` are those of the study's files, where they are read already; `notes` go into the ensemble's
-    provenance. The diagnosis compares with unconditional realizations unless `compared` is false.
+    stays, and is whole. `constraints` are what `constrain` gives, where that is known already; `notes` go into the
+    ensemble's provenance. The diagnosis compares with unconditional realizations unless `compared` is false.
     """
     from gempy_gan.diagnostics import diagnose
     from gempy_gan.inversion import invert, prepare, sample
@@ -93,7 +93,7 @@ def run(
             f"{store} exists already. Continue an interrupted run with --resume, write elsewhere with --out, or remove {folder}."
         )
     strategy = None if study.strategy is None else get_strategy(**study.strategy)
-    known, withheld = constrain(study, data)
+    known, withheld = constraints or constrain(study)
     prior = prior_of(study, known)
     prepare(prior, known, strategy, study.n, study.batch)  # what does not fit is found before anything is written
     files = [] if store.exists() else _write_data(known, withheld, folder)
