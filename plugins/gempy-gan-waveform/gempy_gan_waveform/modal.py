@@ -44,6 +44,8 @@ class ModalHelmholtz:
     def __call__(self, coefficients: Tensor) -> Tensor:
         """Data (n, d): real and imaginary parts, for each frequency, source and receiver."""
         self.modes._check(coefficients, self.modes.count)
+        if not (torch.is_grad_enabled() and coefficients.requires_grad):
+            return self.data(coefficients).to(coefficients)
         data, _ = Differentiated.apply(coefficients.double(), self)  # type: ignore[no-untyped-call]
         found: Tensor = data.to(coefficients.dtype)
         return found
@@ -117,7 +119,7 @@ class Differentiated(torch.autograd.Function):
 
     @staticmethod
     def forward(coefficients: Tensor, operator: ModalHelmholtz) -> tuple[Tensor, Tensor]:
-        """Both in one go; the Jacobian stays empty where nothing will be differentiated."""
+        """Both in one go."""
         data, slopes = operator.jacobian(coefficients)
         return data.to(coefficients.device), slopes.to(coefficients.device)
 
