@@ -103,7 +103,8 @@ gg.plot.log_comparison(ensemble, withheld, property="coarse_fraction")
 # ## Take it with you
 #
 # The ending of the file name decides the format (tutorial 10 opens these files elsewhere); `to_gempy` gives the realization
-# as an array on the model's own regular grid, for `gempy_viewer`.
+# as an array on the model's own regular grid, for `gempy_viewer`. Written as `.nc` or `.zarr`, the ensemble can be turned
+# into one page of HTML to send around: `gempy-gan report reservoir.nc`.
 
 # %%
 for path in gg.write(ensemble, "out/reservoir.grdecl")[:4]:

@@ -121,13 +121,13 @@ for name, volumes in {"simulator": fresh, "parrot": parrot, "fluvial-gan": gan}.
 # A small p says: these lie closer to the training images than chance allows. The GAN's share of near ones is more than 5 %
 # and its p is not small: its volumes are smoother than real ones, and what is smooth is nearer to everything without being a
 # copy of anything. (It never saw *these* forty images; to test it in earnest one needs its own training set, with which its
-# card was made.) The eye agrees:
+# card was made. `gempy-gan diagnose --memorization` asks the same of an ensemble that was conditioned.) The eye agrees:
 
 # %%
-gg.plot.neighbours(parrot, images, k=3)
+gg.plot.copies(parrot, images, others, k=3)
 
 # %%
-gg.plot.neighbours(fresh, images, k=3)
+gg.plot.copies(fresh, images, others, k=3)
 
 # %% [markdown]
 # ## What to trust, and what not

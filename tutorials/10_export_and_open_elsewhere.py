@@ -33,6 +33,9 @@ place = grid.xyz(np.array([marked]))[0]
 print("the marked cell is at", place.round(2))
 gg.plot.plan(ensemble, "coarse_fraction", layer=6)
 
+# %%
+gg.plot.probability(ensemble, "facies", layer=6)
+
 # %% [markdown]
 # ## ROFF
 #
