@@ -9,7 +9,6 @@ from gempy_gan.errors import FormatError
 
 if TYPE_CHECKING:
     from gempy_gan.constraints import Constraints
-    from gempy_gan.constraints import Constraints
     from gempy_gan.ensemble import Ensemble
     from gempy_gan.grid import Grid
 
@@ -39,20 +38,6 @@ def check_free(store: str, remedy: str = REMEDY) -> None:
     """Raise FormatError when a store is there already: unlike a file it is not replaced, for it may be hours of work."""
     if Path(store).is_dir():
         raise FormatError(f"{store} exists already. {remedy}")
-
-
-def beside(ensemble: str, name: str) -> Path | None:
-    """A file that a run left beside its ensemble; None where there is none."""
-    file = Path(ensemble).parent / name
-    return file if file.is_file() else None
-
-
-def read_beside(ensemble: str, name: str, given: str | None = None) -> Constraints | None:
-    """The constraints in the file that is given, or else in one that a run left beside its ensemble."""
-    from gempy_gan.observations import read_constraints
-
-    found = given or beside(ensemble, name)
-    return None if found is None else read_constraints(found)
 
 
 def beside(ensemble: str, name: str) -> Path | None:
