@@ -204,7 +204,6 @@ BOX = ["--extent", 0, 40, 0, 30, -10, 0, "--resolution", 4, 3, 2]
         (["inspect", "no.las"], "no.las does not exist"),
         (["inspect", "no.xyz"], "No format is known for 'no.xyz'. Known endings: "),
         (["inspect", "empty.las"], "empty.las"),
-        (["inspect", "c.sgy"], "say domain='time' or 'depth'"),
         (["inspect", "c.sgy", "--set", "domain=tme"], "say domain='time' or 'depth'"),
         (["inspect", "c.sgy", "--set", "dmain=time"], "no option 'dmain'. Its options: .* Did you mean 'domain'"),
         (["inspect", "w.las", "--set", "curves=['NPHI']"], "NPHI"),

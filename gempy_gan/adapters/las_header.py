@@ -202,7 +202,7 @@ def head(header: Any, found: list[Finding]) -> tuple[float, float]:
             stated["/".join(pair)] = (_coordinate(x), _coordinate(y))
     for item in _items(header, ("LOC",), numeric=False):
         if match := _IN_LOCATION.search(f"{item.unit} {item.value} {item.descr}"):
-            stated["LOC"] = (float(match.group(1)), float(match.group(2)))
+            stated["LOC"] = (number(match.group(1)), number(match.group(2)))
     places = np.array(list(stated.values())).reshape(-1, 2)
     listed = ", ".join(f"{name} {x:.10g} {y:.10g}" for name, (x, y) in stated.items()) or "none"
     if not len(places) or not np.isfinite(places).all() or np.ptp(places, axis=0).max() > _SAME:

@@ -36,7 +36,8 @@ class Missing:
         given = () if null is None else (null,) if isinstance(null, (int, float, str)) else tuple(null)
         stated = las_header.number(las_header.value(header, "Well", "NULL"))
         if not np.isfinite(stated):
-            found.append(Finding("warning", "The header has no NULL"))
+            text = las_header.value(header, "Well", "NULL")
+            found.append(Finding("warning", f"NULL is {text!r}, which is no number" if text else "The header has no NULL"))
         numbers = [float(item) for item in (stated, *given) if not isinstance(item, str) and np.isfinite(item)]
         return cls(tuple(numbers), frozenset(item for item in given if isinstance(item, str)), strict=null is None or bool(given))
 

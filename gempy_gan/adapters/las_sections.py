@@ -81,7 +81,7 @@ _LAS2 = {"V": ("VERSION",), "W": ("WELL",), "A": ("ASCII",), "C": ("CURVE", "CUR
 
 def _third(lines: list[str], version: float, log: int | None, found: list[Finding]) -> Sections:
     starts = [i for i, line in enumerate(lines) if line.lstrip().startswith("~")]
-    sections = [_Section(lines[a], a, b) for a, b in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    sections = [_Section(lines[a], a, b) for a, b in zip(starts, [*starts[1:], len(lines)][: len(starts)], strict=True)]
     data = _log(sections, log)
     definition = _definition(sections, data)
     before = [section for section in sections if section.start < data.start and section.kind == "LOG_PARAMETER"]
