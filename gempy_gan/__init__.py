@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from gempy_gan.training.engine import train as train
     from gempy_gan.training.plan import TrainingPlan as TrainingPlan
     from gempy_gan.training_sets import make_training_set as make_training_set
+    from gempy_gan.view import write_view as write_view
     from gempy_gan.weights import load_prior as load_prior
     from gempy_gan.weights import save_prior as save_prior
     from gempy_gan.wells import WellLog as WellLog
@@ -116,6 +117,7 @@ _HOME = {
     "training_sets": ("make_training_set",),
     "training.engine": ("train",),
     "training.plan": ("TrainingPlan",),
+    "view": ("write_view",),
     "weights": ("load_prior", "save_prior"),
     "wells": ("WellLog", "flatten", "gamma_to_fraction"),
 }

@@ -33,7 +33,7 @@ def opened(page: Path, folder: Path, width: int = 1200, height: int = 900) -> tu
         f"--user-data-dir={folder / 'profile'}",
         f"--log-net-log={log}",
         f"--window-size={max(width, 500)},{height}",
-        "--virtual-time-budget=6000",
+        "--virtual-time-budget=15000",
         f"--screenshot={folder / (page.stem + f'_{width}.png')}",
     ]
     assert CHROMIUM is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gempy_gan import __version__
-from gempy_gan.cli import constrain, demo, diagnose, export, inspect, invert, logs, plugins, report, run, sample, train, validate
+from gempy_gan.cli import constrain, demo, diagnose, export, inspect, invert, logs, plugins, report, run, sample, train, validate, view
 from gempy_gan.cli.guard import GuardedGroup
 
 
@@ -23,5 +23,5 @@ def main(debug: bool, files: tuple[str, ...]) -> None:
             add_plugin_file(file)
 
 
-for module in (demo, run, inspect, constrain, train, sample, invert, diagnose, report, validate, export, logs, plugins):
+for module in (demo, run, inspect, constrain, train, sample, invert, diagnose, report, view, validate, export, logs, plugins):
     main.add_command(module.command)
