@@ -33,6 +33,7 @@ HEADS = (("X", "Y"), ("XCOORD", "YCOORD"), ("X_COORD", "Y_COORD"), ("XWELL", "YW
 """Header names of the head's map coordinates."""
 
 _IN_LOCATION = re.compile(r"\bX\s*=\s*(-?[\d.]+)\D+?\bY\s*=\s*(-?[\d.]+)", re.IGNORECASE)
+_TENTHS = re.compile(r"(?<=\S)\.(?=\.1 ?IN)", re.IGNORECASE)  # "DEPT..1IN": lasio takes the second point for the end of the name
 _SAME = 0.01  # metres within which two statements of one position agree
 
 
@@ -51,7 +52,7 @@ def parse(lines: Sequence[str], found: list[Finding]) -> Any:
 def _parse(lines: Sequence[str], found: list[Finding]) -> Any:
     import lasio
 
-    text = "\n".join(lines) + "\n~A\n"
+    text = "\n".join(_TENTHS.sub(".0", line, count=1) for line in lines) + "\n~A\n"
     options: dict[str, Any] = {"ignore_data": True, "mnemonic_case": "preserve"}
     with _quiet():
         try:
