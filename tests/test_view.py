@@ -14,7 +14,7 @@ from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import Grid
 from gempy_gan.properties import Property
-from gempy_gan.view import write_view
+from gempy_gan.view import page, write_view
 from gempy_gan.view.scene import LEVELS, NONE, Thinned, quantized
 
 ACTIVE = np.ones((7, 5, 4), bool)
@@ -232,6 +232,32 @@ def test_the_command_writes_a_page(tmp_path, monkeypatch):
     assert "<title>Mine</title>" in (tmp_path / "v.html").read_text(encoding="utf-8")
 
 
+DRIVER = """
+async function settled() { await new Promise((done) => setTimeout(done, 50)); }
+async function set(id, value, kind = "input") {
+  const control = document.getElementById(id);
+  if (control.type === "checkbox") control.checked = value; else control.value = value;
+  control.dispatchEvent(new Event(kind));
+  for (let n = 0; n < 4; n++) await settled();
+}
+async function drive() {
+  while (document.body.dataset.state !== "drawn") await settled();
+  const told = [], words = document.getElementById("range-words");
+  const tell = () => told.push([Number(document.body.dataset.faces), words.textContent]);
+  await set("show", String(property().realizations[0]), "change");
+  await set("low", "100"); tell();
+  await set("cells", false); await set("slice-k", true); await set("at-k", "2"); tell();
+  await set("property", "1", "change"); tell();
+  await set("show", "live", "change"); await set("cutoff", "0"); tell();
+  document.getElementById("from-above").click(); await settled();
+  const box = canvas.getBoundingClientRect();
+  pick({ clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 });
+  document.body.dataset.told = JSON.stringify([told, document.getElementById("readout").textContent]);
+}
+drive();
+"""
+
+
 def exposed(shown):
     """Faces between cells that are shown and cells that are not, or the outside."""
     padded = np.pad(shown, 1)
@@ -248,3 +274,28 @@ def test_a_browser_draws_it_and_nothing_leaves_the_page(drawn, tmp_path, width):
         assert 'data-state="drawn"' in dom
         mean = scene_of(drawn)["properties"][0]["layers"][0]
         assert f'data-faces="{exposed((codes(mean) >= 127) & ACTIVE)}"' in dom
+
+
+@needs_chromium
+def test_its_controls_do_what_they_say(tmp_path, monkeypatch):
+    original = page._script
+    monkeypatch.setattr(page, "_script", lambda: original() + DRIVER)
+    view = write_view(ensemble(), tmp_path / "driven.html", wells())
+    console, _, dom = opened(view, tmp_path)
+    assert [line for line in console if "GL Driver Message (OpenGL, Performance" not in line] == []
+    told, readout = json.loads(re.search(r'data-told="(.*?)"', dom).group(1).replace("&quot;", '"'))
+    own = scene_of(view)["properties"]
+    first = codes(own[0]["layers"][own[0]["realizations"][0]])
+    above = (first >= 100) & ACTIVE
+    assert told[0][0] == exposed(above)
+    assert told[0][1].endswith(f"{100 * above.sum() / ACTIVE.sum():.1f} % of the cells")
+    assert told[1][0] == ACTIVE[:, :, 2].sum()
+    share = ensemble().probability("facies").values[0]
+    assert told[3][1].startswith("0.5 to 1:")
+    likely = (np.round(LEVELS * share) >= 127) & ACTIVE
+    assert told[3][1].endswith(f"{100 * likely.sum() / ACTIVE.sum():.1f} % of the cells")
+    cell = [int(n) for n in re.search(r"in cell (\d+), (\d+), (\d+),", readout).groups()]
+    assert cell[2] == 2
+    assert float(re.search(r"probability: ([\d.]+)", readout).group(1)) == pytest.approx(share[tuple(cell)], abs=0.01)
+    x, y = (float(n) for n in re.search(r"x (\d+), y (\d+)", readout).groups())
+    np.testing.assert_allclose([x, y], GRID.xyz([cell])[0, :2], atol=1)

@@ -278,7 +278,6 @@ function redraw() {
     const m = paint(false);
     placeLabels(m);
     document.body.dataset.state = gl.getError() ? "failed" : values ? "drawn" : "loading";
-    document.body.dataset.faces = String(["body", "slices"].reduce((sum, name) => sum + (meshes[name] ? meshes[name].count / 6 : 0), 0));
   });
 }
 
@@ -357,6 +356,7 @@ function rebuild() {
   buildBody();
   buildSlices();
   buildWells();
+  document.body.dataset.faces = String((meshes.body.count + meshes.slices.count) / 6);
   const [low, high] = range();
   const count = values.reduce((sum, v) => sum + (v !== NONE && v >= low && v <= high), 0), all = values.reduce((sum, v) => sum + (v !== NONE), 0);
   const ends = layer.facies ? `${layer.facies[low]} to ${layer.facies[high]}` : `${spoken(real(low))} to ${spoken(real(high))}`;
