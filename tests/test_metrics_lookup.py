@@ -88,6 +88,16 @@ def test_whole_images_that_were_shifted_are_found_on_request():
     assert found.nearest.tolist() == list(range(30))
 
 
+def test_boxes_of_larger_images_are_described_alike_on_both_sides():
+    """Training and held-out images have as many boxes each, so that chance gives fresh boxes either as the nearest one."""
+    noise = np.random.default_rng(0).standard_normal((90, 1, 24, 24, 4))
+    large = np.clip(0.5 + 1.5 * ndimage.gaussian_filter(noise, (0, 0, 1.5, 1.5, 1), mode="wrap"), 0, 1).astype(np.float32)
+    found = memorization(large[60:, :, 4:20, 4:20], large[:30], large[30:60], space="features")
+    assert 0.25 < found.share_trained < 0.75
+    assert found.p_value > 0.01
+    assert found.left_out.shape == (30,)
+
+
 # An ensemble: draws that depend on each other
 
 

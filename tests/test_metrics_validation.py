@@ -124,6 +124,7 @@ def test_memorized_volumes_are_said_to_be(real):
     copies[:, 0] = np.clip(copies[:, 0], 0, 1)
     found = validate(copies, real, training, figures=("histogram",))
     assert not found["memorization"].met
+    assert not found["memorization_features"].met
     assert found["memorized_share"].value > 0.9
     assert "Volumes lie closer to training images than to held-out ones: the prior has memorized." in found.verdicts
     assert validate(volumes(40, 4), real, training, figures=("histogram",))["memorization"].met
@@ -153,7 +154,8 @@ def test_the_record_is_a_table_and_plain_json(honest):
     assert honest["variogram"].ratio == honest["variogram"].value / honest["variogram"].floor
     with pytest.raises(KeyError, match="no 'sharpness'"):
         honest["sharpness"]
-    assert {f.key for f in honest.figures} | {"memorization", "memorized_share", "training_neighbours"} == set(TARGETS)
+    memorized = {"memorization", "memorization_features", "memorized_share", "training_neighbours"}
+    assert {f.key for f in honest.figures} | memorized == set(TARGETS)
 
 
 def test_a_figure_that_cannot_be_computed_meets_nothing():

@@ -84,6 +84,8 @@ def validate(
     if training is not None:
         held_out = true if shape_of(training) == shape else real
         found += memorization(mine, training, held_out, flips, seed=seed).figures()
+        in_features = memorization(mine, training, held_out, flips, seed=seed, space="features")
+        found.append(Figure("memorization_features", in_features.p_value, note=in_features.medians))
     known = set(true.digests)
     shared = sum(volume in known for volume in mine.digests if volume)
     return Validation(tuple(found), len(mine), len(true), drawn.size, splits, true.shape, seed, shared, shape_of(real))

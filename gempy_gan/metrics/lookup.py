@@ -48,11 +48,7 @@ class Lookup:
 
     def figures(self) -> Iterator[tuple[str, float | None, str]]:
         """Key, value and note of each figure of a diagnosis."""
-        median = "median ratio {:.3g}, of images left out {:.3g}".format(
-            *(float(np.median(r)) for r in (self.cells.generated, self.cells.left_out))
-        )
-        fresh = f", held-out {float(np.median(self.cells.held_out)):.3g}" if len(self.cells.held_out) else ""
-        yield "lookup_p", self.p_value, f"{median}{fresh}; {self.cells.images} images can show {self.least:.2g} at the least"
+        yield "lookup_p", self.p_value, f"{self.cells.medians}; so many images can show {self.least:.2g} at the least"
         yield "copies", self.copies, ""
         yield "copies_published", self.cells.share_published[0], f"the nulls have {self.cells.share_published[1]:.2f}"
         yield "nearest_alike", self.cells.share_of_one, f"image {int(np.bincount(self.cells.nearest).argmax())}"

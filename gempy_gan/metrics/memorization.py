@@ -116,11 +116,15 @@ class Memorization:
         drawn = [count[rng.choice(total, len(self.held_out), replace=False)].sum() for _ in range(PERMUTATIONS)]
         return float((1 + np.sum(np.array(drawn) <= mine)) / (1 + PERMUTATIONS))
 
+    @property
+    def medians(self) -> str:
+        """The median ratios, as a note."""
+        held_out = f", held-out {np.median(self.held_out):.3g}" if len(self.held_out) else ""
+        return f"median ratio {np.median(self.generated):.3g}{held_out}, training left out {np.median(self.left_out):.3g}"
+
     def figures(self) -> Iterator[Figure]:
         """The p-values and the share, with what they come from."""
-        median = [float(np.median(r)) for r in (self.generated, self.held_out, self.left_out)]
-        note = "median ratio {:.3g}, held-out {:.3g}, training left out {:.3g}".format(*median)
-        yield Figure("memorization", self.p_value, note=note)
+        yield Figure("memorization", self.p_value, note=self.medians)
         yield Figure("memorized_share", self.share, CLOSE)
         expected = self.images / (self.images + len(self.held_out))
         note = f"{self.share_trained:.1%} are training images, {expected:.1%} expected"
@@ -181,10 +185,9 @@ def _wholes(held_out: Source | Volumes | None) -> Source | None:
 
 
 def _found(distances: Distances, neighbours: int, seed: int) -> Memorization:
-    real = np.concatenate([distances.generated, distances.others], axis=1)
     mine, theirs, own = (ratio(d, neighbours) for d in (distances.generated, distances.held_out, distances.left_out))
     images = distances.generated.shape[1]
-    return Memorization(mine, theirs, own, distances.generated.argmin(axis=1), real.argmin(axis=1), images, seed)
+    return Memorization(mine, theirs, own, distances.generated.argmin(axis=1), distances.real.argmin(axis=1), images, seed)
 
 
 def ratio(distances: Array, neighbours: int = NEIGHBOURS) -> Array:

@@ -21,21 +21,21 @@ TRAINING, HELD_OUT = "training images", "held-out volumes"
 MOST_IMAGES = 10_000
 MOST_LEFT_OUT = 500  # training images that are each compared with all others
 MOST_SEARCHED, MOST_SEARCHED_HELD_OUT, MOST_SEARCHED_LEFT_OUT = 1000, 200, 100  # where boxes are looked for in larger images
-MOST_DESCRIBED = 1000  # images of which features are computed
+MOST_DESCRIBED, MOST_DESCRIBED_LARGER = 1000, 250  # images of which features are computed
 BOXES = 4  # of each larger image, of which features are computed
 
 
 @dataclass(frozen=True)
 class Distances:
     """Distances to N training images: of generated volumes (n, N), of held-out ones (h, N), and of the images that were each left
-    out (l, N), infinite to themselves; `others` (n, H) are those of generated volumes to all held-out images. h and H are 0 where
-    there are none.
+    out (l, N), infinite to themselves; `real` (n, N + H) are those of generated volumes to all training and held-out images. h
+    and H are 0 where there are none.
     """
 
     generated: Array
     held_out: Array
     left_out: Array
-    others: Array
+    real: Array
 
 
 def check_sizes(box: Sequence[int], training: Source, held_out: Source | Volumes) -> None:
@@ -63,7 +63,8 @@ def of_whole(
     library = _Library(known, mirrors)
     mine, theirs, own = (library.distances(v) for v in (g, h, images))
     own[np.arange(len(left_out)), left_out] = np.inf  # an image is not its own neighbour
-    return Distances(mine, theirs, own, _Library(h, mirrors).distances(g) if len(h) else mine[:, :0])
+    others = _Library(h, mirrors).distances(g) if len(h) else mine[:, :0]
+    return Distances(mine, theirs, own, np.concatenate([mine, others], axis=1))
 
 
 def of_boxes(
@@ -87,32 +88,42 @@ def of_boxes(
     mine, theirs, own = np.split(distances, np.cumsum([len(part) for part in boxes[:2]]))
     own[picks(total, MOST_SEARCHED_LEFT_OUT, seed)[:, None] == picks(total, MOST_SEARCHED, seed)] = np.inf
     if h is None or held_out is None:
-        return Distances(mine, theirs, own, mine[:, :0])
+        return Distances(mine, theirs, own, mine)
     _check_apart(digests, h.digests)
     others = Search(g.fraction, whole, flips).distances(fractions(held_out, MOST_SEARCHED_HELD_OUT, seed, HELD_OUT))
-    return Distances(mine, theirs, own, others)
+    return Distances(mine, theirs, own, np.concatenate([mine, others], axis=1))
 
 
 def of_features(
     generated: Source | Volumes, training: Source, held_out: Source | Volumes | None, flips: Sequence[str], seed: int
 ) -> Distances:
-    """Distances between `Signatures`, which the training images define; of larger images, four boxes are described each."""
+    """Distances between `Signatures`; of larger images, four boxes are described each.
+
+    Signatures come from the training images, to which generated and held-out volumes are then equally strange; `real` takes those
+    of all real images, so that training and held-out images are equally familiar.
+    """
     g = generated if isinstance(generated, Volumes) else Volumes.of(generated, None, seed, "generated volumes", timed=False)
-    boxes = 1 if shape_of(training) == g.shape else BOXES
-    known = [Volumes.of(training, MOST_DESCRIBED, seed, TRAINING, g.shape, timed=False)]
-    known += [_other_boxes(training, g.shape, seed, k) for k in range(1, boxes)]
+    of_one_size = shape_of(training) == g.shape
+    most = MOST_DESCRIBED if of_one_size else MOST_DESCRIBED_LARGER
+    known = [Volumes.of(training, most, seed, TRAINING, g.shape, timed=False)]
+    known += [] if of_one_size else _other_boxes(training, g.shape, most, seed)
     described = [describe(volumes, flips) for volumes in known]
     signatures = Signatures.of(np.concatenate(described))
-    images = [signatures(part) for part in described]
-    mine = _nearest(signatures(describe(g, flips)), images)
-    own = _nearest(images[0], images)
+    images, mine = [signatures(part) for part in described], describe(g, flips)
+    near, own = _nearest(signatures(mine), images), _nearest(images[0], images)
     np.fill_diagonal(own, np.inf)
     if held_out is None:
-        return Distances(mine, mine[:0], own, mine[:, :0])
-    h = held_out if isinstance(held_out, Volumes) else Volumes.of(held_out, MOST_DESCRIBED, seed, HELD_OUT, g.shape, timed=False)
-    _check_apart(known[0].digests, h.digests)
-    fresh = signatures(describe(h, flips))
-    return Distances(mine, _nearest(fresh, images), own, _nearest(signatures(describe(g, flips)), [fresh]))
+        return Distances(near, near[:0], own, near)
+    if isinstance(held_out, Volumes):
+        unknown = [held_out]
+    else:
+        unknown = [Volumes.of(held_out, most, seed, HELD_OUT, g.shape, timed=False)]
+        unknown += [] if of_one_size else _other_boxes(held_out, g.shape, most, seed)  # as many chances as a training image has
+    _check_apart(known[0].digests, unknown[0].digests)
+    fresh = [describe(volumes, flips) for volumes in unknown]
+    common = Signatures.of(np.concatenate(described + fresh))
+    real = [_nearest(common(mine), [common(part) for part in side]) for side in (described, fresh)]
+    return Distances(near, _nearest(signatures(fresh[0]), images), own, np.concatenate(real, axis=1))
 
 
 def core(source: Source | Volumes) -> Volumes:
@@ -124,13 +135,17 @@ def core(source: Source | Volumes) -> Volumes:
     return Volumes(np.ascontiguousarray(cut(volumes.fraction, corner, box)), None, volumes.digests)
 
 
-def _other_boxes(training: Source, box: Sequence[int], seed: int, k: int) -> Volumes:
-    """Boxes of the same images from other places: the seed that picks images is that of all, the one of the places is not."""
-    whole, total = shape_of(training), count(training)
-    index = picks(total, MOST_DESCRIBED, seed)
-    at = corners(box, whole, total, seed + 7919 * k)[index]
-    parts = [part for block in fractions(training, MOST_DESCRIBED, seed, TRAINING) for part in block]
-    return Volumes(np.stack([cut(part, corner, box) for part, corner in zip(parts, at, strict=True)]))
+def _other_boxes(wholes: Source, box: Sequence[int], most: int, seed: int) -> list[Volumes]:
+    """Boxes from other places of the images that `Volumes.of` picks; these are read once."""
+    whole, total = shape_of(wholes), count(wholes)
+    index = picks(total, most, seed)
+    at = np.stack([corners(box, whole, total, seed + 7919 * k)[index] for k in range(1, BOXES)])
+    found = np.empty((BOXES - 1, len(index), *box), np.float32)
+    images = (image for part in fractions(wholes, most, seed) for image in part)
+    for i, image in enumerate(images):
+        for k in range(BOXES - 1):
+            found[k, i] = cut(image, at[k, i], box)
+    return [Volumes(boxes) for boxes in found]
 
 
 def _nearest(points: Array, images: Sequence[Array]) -> Array:

@@ -68,6 +68,9 @@ TARGETS = {
     "memorization": Target(
         "value", 0.05, math.inf, "any", "p-value that volumes lie as close to training images as held-out ones do; < 0.05: closer"
     ),
+    "memorization_features": Target(
+        "value", 0.05, math.inf, "any", "the same p-value in geological features, which know shifted and mirrored copies"
+    ),
     "memorized_share": Target(
         "value", -math.inf, math.inf, "0.05", "share of volumes closer to a training image than 95 % of the held-out ones are"
     ),
@@ -203,6 +206,8 @@ def _memorized(validation: Validation) -> Iterator[str]:
     missed = {f.key for f in validation.figures if f.met is False}
     if "training_neighbours" in missed:
         yield "Volumes lie closer to training images than to held-out ones: the prior has memorized."
+    elif "memorization_features" in missed:
+        yield "In geological features volumes lie closer to training images than held-out ones do: look for altered copies."
     elif "memorization" in missed:
         yield (
             "Volumes lie closer to training images than held-out ones do, but to held-out images as well: smooth volumes do "
