@@ -19,12 +19,14 @@ from gempy_gan.frame import Extent
 from gempy_gan.frame_fit import fit_frame
 from gempy_gan.gempy_model import as_extent, cells_of, evaluate, gempy, local_extent, map_extent, regular_grid, rotation
 from gempy_gan.grid import OUTSIDE, Grid
+from gempy_gan.limits import check_archive
 from gempy_gan.unit_field import Mode, UnitField, nodes_of
 from gempy_gan.unit_frame import UnitFrame
 
 if TYPE_CHECKING:
     from gempy_gan.ensemble import Ensemble
 
+MOST_BYTES = 2**31  # that a model's file may unpack to
 SEARCH = 24  # cells per axis with which the unit's box is looked for, at least
 LOST = 0.02  # share of the unit's nodes outside the frame, above which a warning says so
 SAME = 1e-4  # of a unit's thickness, within which a cell's centre is found again
@@ -256,6 +258,7 @@ def load_gempy(path: str | os.PathLike[str]) -> Any:
     file = Path(path)
     if not file.is_file():
         raise FormatError(f"The GemPy model {file} does not exist. Save one with gempy.save_model(model, path).")
+    check_archive(file, MOST_BYTES)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # GemPy calls its own format a preview
         try:

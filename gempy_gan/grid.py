@@ -14,6 +14,7 @@ from gempy_gan.frame import Extent, Frame
 from gempy_gan.unit_frame import UnitFrame, frame_from_dict, pack
 
 OUTSIDE = -1
+MOST_CELLS = 2**32  # a realization of so many fills 16 GiB: what claims more is no grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +176,8 @@ def _resolution(resolution: Any) -> tuple[int, int, int]:
     if len(numbers) != 3 or any(int(n) != n or n < 1 for n in numbers):
         raise GridError(f"The grid's resolution is {numbers}. Expected three positive whole numbers (nx, ny, nz).")
     nx, ny, nz = (int(n) for n in numbers)
+    if nx * ny * nz > MOST_CELLS:
+        raise GridError(f"The grid's resolution is {numbers}, {nx * ny * nz:.1e} cells. Expected at most {MOST_CELLS:.1e}.")
     return nx, ny, nz
 
 

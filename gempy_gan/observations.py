@@ -14,6 +14,7 @@ from gempy_gan.atomic import staged
 from gempy_gan.constraints import Constraints, HardData, SoftData, Term
 from gempy_gan.ensemble import frame_arrays, frame_variables
 from gempy_gan.errors import FormatError, GempyGanError
+from gempy_gan.formats.netcdf import check_claims
 from gempy_gan.grid import Grid
 from gempy_gan.plugins import registry
 
@@ -60,6 +61,7 @@ def read_constraints(path: str | os.PathLike[str]) -> Constraints:
     if not file.is_file():
         raise FormatError(f"{file} does not exist. Make it with: gempy-gan constrain STUDY.toml -o {file.name}")
     try:
+        check_claims(file)
         tree = xr.load_datatree(file, engine="netcdf4")
     except (OSError, RuntimeError, ValueError) as error:
         raise FormatError(

@@ -13,8 +13,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gempy_gan.adapters.las import write_las
+from gempy_gan.atomic import staged
 from gempy_gan.ensemble import DIMS, Ensemble
-from gempy_gan.errors import FormatError, GempyGanError
+from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import OUTSIDE, Grid
 from gempy_gan.properties import Property
 from gempy_gan.resampling import WITHIN, TraceForward
@@ -81,10 +82,8 @@ def write_log(log: WellLog, path: str | os.PathLike[str]) -> list[Path]:
         return [write_las(log, file)]
     survey = file.with_suffix(".csv")
     written = write_las(replace(log, trajectory=None), file)
-    try:
-        stations[["md", "x", "y", "z"]].to_csv(survey, index=False)
-    except OSError as error:
-        raise FormatError(f"{survey} was not written: {error.strerror or error}. Choose another folder.") from error
+    with staged(survey) as place:
+        stations[["md", "x", "y", "z"]].to_csv(place, index=False)
     return [written, survey]
 
 

@@ -177,7 +177,7 @@ def load_study(path: str | os.PathLike[str], out: str | os.PathLike[str] | None 
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FormatError(f"The study {file} does not exist. Check the path.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(f"The study {file} is no TOML: {error}.") from None
     known = {"n", "seed", "batch", "clamp", "grid", "wells", "seismic", "prior", "strategy", "output", "units", "structure"}
     units = tuple(_section(UnitSection, t, "units") for t in _tables(table.get("units", [])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gempy_gan.errors import GridError
 from gempy_gan.frame import Arrays, Extent, Frame
+
+MOST_BYTES = 2**31  # of a frame's array
 
 Floats = NDArray[np.float64]
 Lattice = NDArray[np.float32]
@@ -264,9 +267,13 @@ def pack(array: Lattice) -> dict[str, Any]:
 
 
 def unpack(packed: Mapping[str, Any]) -> Lattice:
-    """The array that `pack` packed."""
-    found = np.frombuffer(zlib.decompress(base64.b64decode(packed["float32"])), dtype="<f4")
-    return found.astype(np.float32).reshape(packed["shape"])
+    """The array that `pack` packed. Raises GridError when it unpacks to more or less than its shape says."""
+    shape = [int(n) for n in packed["shape"]]
+    size = 4 * math.prod(shape)
+    content = zlib.decompressobj().decompress(base64.b64decode(packed["float32"]), size + 1) if 0 < size <= MOST_BYTES else b""
+    if len(content) != size or min(shape) < 1:
+        raise GridError(f"An array of the grid's frame is not of the shape {shape} that it claims. Write the file again.")
+    return np.frombuffer(content, dtype="<f4").astype(np.float32).reshape(shape)
 
 
 def frame_from_dict(state: Mapping[str, Any], arrays: Mapping[str, ArrayLike] | None = None) -> Frame:

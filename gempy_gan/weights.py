@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from gempy_gan.atomic import replace_file
 from gempy_gan.errors import FormatError, GempyGanError, PluginError
 from gempy_gan.learning import Domain, LearnedPrior
+from gempy_gan.limits import REMEDY
 from gempy_gan.plain_torch import plain_torch
 from gempy_gan.plugins import registry
 from gempy_gan.prior import Prior
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 FORMAT = "gempy_gan prior 1"
 ENDING = ".safetensors"
+MOST = 2**24  # of anything that networks can have
+CHANNELS = 256  # numbers that they may keep for each cell of a box that is asked for
 _KEY = "gempy_gan"  # of the metadata, one JSON text, in the file's header
 _REMEDY = "Expected a file that 'gempy-gan train' or gempy_gan.save_prior wrote."
 
@@ -59,12 +64,10 @@ def replace_card(path: str | os.PathLike[str], card: Mapping[str, Any]) -> None:
 def _write(target: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Path:
     from safetensors.torch import save
 
+    content = save(dict(tensors), {_KEY: json.dumps(header, allow_nan=False)})
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as folder:
-            staging = Path(folder, target.name)
-            staging.write_bytes(save(dict(tensors), {_KEY: json.dumps(header, allow_nan=False)}))
-            staging.replace(target)
+        replace_file(target, content)
     except OSError as error:
         reason = error.strerror or error
         raise FormatError(f"The prior file {target} was not written: {reason}. Make room, or choose another.") from error
@@ -111,13 +114,14 @@ def load_prior(
     """
     file = Path(path)
     header, tensors = _read(file)
-    trained, given = Domain.from_dict(header["domain"]), {**header["options"], **options}
+    trained, given = _domain(file, header), {**header["options"], **options}
     asked = trained.shape if shape is None else _shape(shape)
     cls = prior_class(header["class"], file)
     box = asked if asked == trained.shape else cls.box(trained.shape, asked, given)
     cell_size = trained.cell_size if rescaled_to is None else _cell_size(rescaled_to)
     with plain_torch():
-        prior = _built(file, cls, replace(trained, shape=box, cell_size=cell_size), given)
+        with _no_larger(file, header, tensors, 0 if shape is None else math.prod(box)):
+            prior = _built(file, cls, replace(trained, shape=box, cell_size=cell_size), given)
         for name, network in prior.networks.items():
             _fill(file, name, network, tensors)
             if device is not None:
@@ -229,12 +233,20 @@ def _checked(file: Path, text: str) -> dict[str, Any]:
     try:
         header = json.loads(text)
         version, missing = header["format"], {"class", "options", "domain", "card"} - header.keys()
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise FormatError(f"{file} has a header that cannot be read. {_REMEDY}") from None
     if version != FORMAT or missing:
         what = f"lacks {', '.join(sorted(missing))}" if missing else f"has the format {version!r}"
         raise FormatError(f"{file} {what}. Expected {FORMAT!r}: update gempy_gan, or save the prior again.")
     return dict(header)
+
+
+def _domain(file: Path, header: Mapping[str, Any]) -> Domain:
+    try:
+        dict(header["options"]), dict(header["card"])
+        return Domain.from_dict(header["domain"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FormatError(f"{file} has a header that cannot be understood ({error!r:.80}). {_REMEDY}") from None
 
 
 def _built(file: Path, cls: type[LearnedPrior], domain: Domain, options: Mapping[str, Any]) -> LearnedPrior:
@@ -246,6 +258,44 @@ def _built(file: Path, cls: type[LearnedPrior], domain: Domain, options: Mapping
             return cls.of(domain, **options)
         except TypeError as error:
             raise GempyGanError(f"The prior in {file} cannot be built: {error}. Check the options given for it.") from None
+
+
+@contextmanager
+def _no_larger(file: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor], asked: int) -> Iterator[None]:
+    """Raise FormatError where the networks that a file describes are built larger than its weights and the cells that were
+    `asked` for can explain: before the memory is taken."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    too_large = [value for value in _numbers([header["options"], header["domain"]["shape"]]) if abs(value) > MOST]
+    if too_large:
+        raise FormatError(f"{file} describes networks with {too_large[0]:.3g} of something. {REMEDY}")
+
+    class Bounded(TorchFunctionMode):
+        makers = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.arange, torch.eye)
+        left = MOST + 16 * sum(tensor.numel() for tensor in tensors.values()) + CHANNELS * asked
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func in self.makers:
+                size = (kwargs or {}).get("size") or (args[0] if args and isinstance(args[0], (list, tuple)) else args)
+                self.left -= math.prod(int(n) for n in size)
+            if self.left < 0:
+                raise FormatError(f"{file} describes larger networks than it holds weights of. {REMEDY}")
+            return func(*args, **(kwargs or {}))
+
+    with Bounded():
+        yield
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """All numbers in JSON values."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _numbers(each)
+    elif isinstance(value, (int, float)):
+        yield value
 
 
 def _place(network: nn.Module, device: str) -> None:

@@ -82,6 +82,7 @@ def command(
     if with_card and folder is None:
         raise click.UsageError(f"--card is for the folder of a training, and PRIOR is {prior}.")
     import_torch()
+    from gempy_gan.atomic import staged
     from gempy_gan.metrics import validate
 
     real = read_ensemble(against)
@@ -94,7 +95,8 @@ def command(
     if report is not None:
         tables = {key: table.astype(object).where(table.notna(), None).to_dict("index") for key, table in answers.items()}
         record = found.to_dict() | ({"labels": tables} if tables else {})
-        Path(report).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        with staged(Path(report)) as file:
+            file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     click.echo(str(found))
     for label, table in answers.items():
         click.echo(f"\nFrom the lowest to the highest {label}, in standard deviations of real volumes:\n{table.round(2)}")

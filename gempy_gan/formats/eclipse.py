@@ -8,6 +8,7 @@ axes east and north), so that Eclipse's single precision is enough at UTM coordi
 from __future__ import annotations
 
 import io
+import math
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,10 +27,12 @@ from gempy_gan.formats.metadata import describe, read_sidecar, write_sidecar
 from gempy_gan.formats.property_files import Load, PropertyFiles
 from gempy_gan.frame import Frame
 from gempy_gan.grid import Grid
+from gempy_gan.limits import REMEDY, in_words
 from gempy_gan.properties import Property
 
 AXIS = 1024.0  # length of the MAPAXES axes in metres; any will do, and this one keeps single precision exact
 GEOMETRY = {"SPECGRID", "COORD", "COORDSYS", "ZCORN", "ACTNUM", "MAPAXES", "MAPUNITS", "GRIDUNIT", "GDORIENT", "DIMENS"}
+MOST_VALUES = 2**30  # of a text file, in which a few letters can stand for as many values as they like
 RLE_SAFE = 2e-5  # xtgeo's run-length encoding merges depths that differ by less than half of this, relative to their size
 
 
@@ -67,12 +70,24 @@ def read(path: Path) -> Ensemble:
     if not path.is_file():
         raise FormatError(f"{path} does not exist. Check the path.")
     metadata = read_sidecar(path)
+    if not _is_binary(path):
+        _check_claims(path)
     geometry = _reading(path, lambda: xtgeo.grid_from_file(path, fformat="egrid" if _is_binary(path) else "grdecl"))
     values = property_files.value_files(path, _value_suffix(path))
     if metadata is None and not _is_binary(path):
         values = {(name, 0): path for name in _properties_in(path, geometry)} | values
     keywords = {} if metadata is None else metadata["keywords"]
     return property_files.assemble(path, metadata, PropertyFiles(path, values), geometry, _loader(geometry, keywords))
+
+
+def _check_claims(file: Path) -> None:
+    """Raise FormatError for a text file whose grid, or whose repeated values (`1000*0.5`), are too many for any memory."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    repeated = sum(int(count) for count in re.findall(r"(?<![\w.])(\d{6,})\*", text))
+    grids = re.findall(r"^\s*SPECGRID\s+(\d+)\s+(\d+)\s+(\d+)", text, flags=re.MULTILINE)
+    claimed = max([repeated, *(math.prod(map(int, grid)) for grid in grids)])
+    if claimed > MOST_VALUES:
+        raise FormatError(f"{file} claims {claimed:.1e} values in {in_words(len(text))} of text. {REMEDY}")
 
 
 def _is_binary(path: Path) -> bool:

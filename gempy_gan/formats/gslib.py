@@ -18,6 +18,7 @@ from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import FormatError
 from gempy_gan.formats.metadata import Metadata, describe, read_sidecar, rebuild, sidecar, write_sidecar
 from gempy_gan.grid import Grid
+from gempy_gan.limits import REMEDY
 from gempy_gan.properties import Property
 
 ACTIVE = "active"
@@ -49,7 +50,10 @@ def read(path: Path, grid: Grid | None = None) -> Ensemble:
         raise FormatError(f"{path} does not exist. Check the path.")
     title, names = _header(path)
     metadata = read_sidecar(path)
-    known = Grid.from_dict(metadata["grid"]) if metadata else _grid_in(title) or grid
+    try:
+        known = Grid.from_dict(metadata["grid"]) if metadata else _grid_in(title) or grid
+    except (ValueError, OverflowError) as error:
+        raise FormatError(f"The title of {path} names no grid: {error}. Expected nx=10 xmn=5.0 xsiz=10.0 and so on.") from None
     if known is None:
         raise FormatError(f"{path} does not say on which grid its values are. Give it: read(path, grid=Grid(...)).")
     active = names.index(ACTIVE) if ACTIVE in names else None
@@ -103,6 +107,8 @@ def _header(path: Path) -> tuple[str, list[str]]:
         title, count = file.readline().strip(), file.readline().split()
         if not count or not count[0].isdigit() or int(count[0]) < 1:
             raise FormatError(f"{path} is no GSLIB file: its second line is {' '.join(count)!r}. Expected the number of columns.")
+        if int(count[0]) > path.stat().st_size:
+            raise FormatError(f"{path} claims {count[0]} columns, and is smaller than their names. {REMEDY}")
         return title, [file.readline().strip() for _ in range(int(count[0]))]
 
 

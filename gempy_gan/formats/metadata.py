@@ -70,7 +70,7 @@ def read_sidecar(path: Path) -> Metadata | None:
         return None
     try:
         return check(json.loads(file.read_text(encoding="utf-8")), file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FormatError(f"{file} cannot be read: {error}. Remove it to read the grid without it.") from error
 
 

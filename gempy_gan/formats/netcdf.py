@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from gempy_gan.ensemble import CONVENTION, Ensemble
 from gempy_gan.errors import FormatError
 from gempy_gan.grid import Grid
+from gempy_gan.limits import check_claim
 from gempy_gan.properties import Property
 
 REGULAR = 1e-5  # largest departure from an even spacing, in cells
@@ -47,10 +50,30 @@ def read(path: Path) -> Ensemble:
     if not path.is_file():
         raise FormatError(f"{path} does not exist. Check the path.")
     try:
+        check_claims(path)
         dataset = xr.open_dataset(path, engine="netcdf4")
     except (OSError, ValueError) as error:
         raise FormatError(f"{path} cannot be read as NetCDF: {error}.") from error
     return Ensemble(dataset) if dataset.attrs.get("gempy_gan_convention") == CONVENTION else _foreign(dataset, path)
+
+
+def check_claims(path: Path) -> None:
+    """Raise FormatError when the variables of a NetCDF file, of all its groups, claim more than the file can hold."""
+    import netCDF4
+
+    with netCDF4.Dataset(path) as file:
+        check_claim(path, sum(_claimed(group) for group in _groups(file)))
+
+
+def _groups(group: Any) -> Iterator[Any]:
+    yield group
+    for each in group.groups.values():
+        yield from _groups(each)
+
+
+def _claimed(group: Any) -> int:
+    """Bytes of all variables of fixed size; strings are as long as what the file holds of them."""
+    return sum(math.prod(map(int, v.shape)) * getattr(v.dtype, "itemsize", 8) for v in group.variables.values())
 
 
 def _write_frame(ensemble: Ensemble, path: Path, compression: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -78,11 +79,12 @@ def _found(files: PropertyFiles, grid: Grid, load: Load) -> Metadata:
 
 def _values(metadata: Metadata, files: PropertyFiles, axes: Axes, load: Load) -> NDArray[np.float32]:
     names, labels = [p["name"] for p in metadata["properties"]], metadata["realizations"]
+    for name, label in itertools.product(names, labels):
+        if (name, label) not in files.values:
+            raise FormatError(f"{name} of realization {label} is missing beside {files.grid}. Expected a file of each.")
     values = np.empty((len(labels), len(names), *metadata["grid"]["resolution"]), np.float32)
     for index, label in enumerate(labels):
         for c, name in enumerate(names):
-            if (name, label) not in files.values:
-                raise FormatError(f"{name} of realization {label} is missing beside {files.grid}. Expected a file of each.")
             values[index, c] = _fitting(axes.apply(load(files.values[name, label], name)[0]), values.shape[2:], files.grid)
     return values
 

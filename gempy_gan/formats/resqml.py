@@ -27,6 +27,7 @@ from gempy_gan.formats.faulted import laid_out
 from gempy_gan.formats.metadata import Metadata, describe, read_sidecar, rebuild, sidecar, write_sidecar
 from gempy_gan.formats.pillars import pillars
 from gempy_gan.formats.regular import Axes, regular_grid
+from gempy_gan.formats.resqml_check import check_resqml
 from gempy_gan.grid import Grid
 from gempy_gan.properties import Property
 
@@ -71,6 +72,7 @@ def read(path: Path, title: str | None = None) -> Ensemble:
     open_model = load_resqpy("model").Model
     if not path.is_file():
         raise FormatError(f"{path} does not exist. Check the path.")
+    check_resqml(path)
     metadata = read_sidecar(path)
     try:
         with _files_closed(open_model(str(path), quiet=True)) as model:

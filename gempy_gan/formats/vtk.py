@@ -22,10 +22,12 @@ from gempy_gan.formats.metadata import Metadata, check, describe, rebuild
 from gempy_gan.formats.regular import Axes, regular_grid
 from gempy_gan.frame import Frame
 from gempy_gan.grid import Grid
+from gempy_gan.limits import check_claim
 from gempy_gan.properties import Property
 
 FIELD = "gempy_gan"
 GHOSTS = "vtkGhostType"
+HEAD = 2**24  # bytes at the start of a file in which its arrays are described
 HIDDEN = 32  # vtkDataSetAttributes::HIDDENCELL
 OURS = Axes(reverse_j=False, reverse_k=False)
 
@@ -136,11 +138,23 @@ def _read_quietly(path: Path, pyvista: ModuleType) -> Any:
     reader.SetFileName(str(path))
     if not reader.CanReadFile(str(path)):
         raise FormatError(f"{path} is no VTK XML file of the kind {path.suffix}.")
+    _check_claims(path)
     if _is_whole(path):  # VTK crashes the interpreter over a file that is cut short
         reader.Update()
     if not _is_whole(path) or errors or reader.GetErrorCode():
         raise FormatError(f"{path} cannot be read: it is damaged or cut short. Write it again.")
     return pyvista.wrap(reader.GetOutput())
+
+
+def _check_claims(path: Path) -> None:
+    """Raise FormatError when extents or arrays are larger than the file can hold, for which VTK would ask for memory at once."""
+    with path.open("rb") as file:
+        head = file.read(HEAD).partition(b"<AppendedData")[0].decode("utf-8", errors="replace")
+    extents = [list(map(int, found.split())) for found in re.findall(r'Extent="\s*((?:-?\d{1,18}\s+){5}-?\d{1,18})\s*"', head)]
+    tuples = [int(found) for found in re.findall(r'NumberOf(?:Tuples|Components)="\s*(\d+)', head)]
+    for a, b, c, d, e, f in extents:
+        check_claim(path, (b - a + 1) * (d - c + 1) * (f - e + 1), what="cells")
+    check_claim(path, max(tuples, default=0))
 
 
 def _is_whole(path: Path) -> bool:

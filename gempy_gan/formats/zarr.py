@@ -16,9 +16,10 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from gempy_gan.atomic import scratch_beside
+from gempy_gan.atomic import flush, scratch_beside
 from gempy_gan.ensemble import LABEL, Ensemble, label_attributes, label_values, label_variables, plain, storable
 from gempy_gan.errors import FormatError, GempyGanError, GridError
+from gempy_gan.formats.zarr_check import check_store
 from gempy_gan.formats.zarr_layout import (
     LOG_WEIGHT_ARRAY,
     SHARD,
@@ -125,8 +126,15 @@ class EnsembleStore:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> EnsembleStore:
-        """Open an existing store, finished or not. Raises FormatError when there is none, or it is none of ours."""
-        return cls(Path(path))
+        """Open an existing store, finished or not. Raises FormatError when there is none, it is none of ours, or files of it are
+        missing, lie elsewhere, or cannot hold what the store claims."""
+        try:
+            store = cls(Path(path))
+            arrays = store._root["consolidated_metadata"]["metadata"].items()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FormatError(f"The metadata of the store {path} cannot be understood ({error!r:.80}). Restore them.") from None
+        check_store(store.path, dict(arrays))
+        return store
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -323,6 +331,7 @@ def _place(folder: Path, meta: Metadata, values: NDArray[Any]) -> None:
     replace_json(staging / "zarr.json", meta)
     array: Any = zarr.open_array(staging, mode="r+", config={"write_empty_chunks": True})
     array[meta["shape"][0] - len(values) :] = values
+    flush(staging)
     for file in sorted((staging / "c").rglob("*")):
         if file.is_file():
             place = folder / file.relative_to(staging)

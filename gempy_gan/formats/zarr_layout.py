@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gempy_gan.atomic import replace_file
 from gempy_gan.ensemble import CONVENTION, LABEL, LOG_WEIGHT, Ensemble, label_variables
 from gempy_gan.errors import FormatError
 from gempy_gan.grid import Grid
@@ -51,11 +52,11 @@ def write_empty(
 
 
 def _encoding(grid: Grid, dtype: np.dtype[Any], shard: int) -> dict[str, Any]:
-    from zarr.codecs import ZstdCodec
+    from zarr.codecs import Crc32cCodec, ZstdCodec
 
     nx, ny, nz = grid.resolution
     slab = min(nx, max(1, CHUNK_BYTES // (ny * nz * dtype.itemsize)))
-    compressors = (ZstdCodec(level=ZSTD_LEVEL),) if dtype.kind == "i" else ()
+    compressors = (ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()) if dtype.kind == "i" else (Crc32cCodec(),)
     encoding = {"chunks": (1, slab, ny, nz), "compressors": compressors}
     return encoding if shard == 1 else {**encoding, "shards": (shard, -(-nx // slab) * slab, ny, nz)}
 
@@ -73,9 +74,10 @@ def load(path: Path) -> Metadata:
         root = read_json(path / "zarr.json")
     except (FileNotFoundError, NotADirectoryError):
         raise FormatError(f"{path} is no Zarr 3 store (it has no zarr.json). Check the path.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise FormatError(f"{path / 'zarr.json'} cannot be read: {error}. Expected the metadata of a Zarr 3 group.") from error
-    found = root.get("attributes", {}).get("gempy_gan_convention")
+    attributes = root.get("attributes")
+    found = attributes.get("gempy_gan_convention") if isinstance(attributes, dict) else None
     if found != CONVENTION or "consolidated_metadata" not in root:
         raise FormatError(f"{path} follows the convention {found!r}. Expected {CONVENTION!r}, consolidated, as written here.")
     return root
@@ -88,6 +90,4 @@ def read_json(file: Path) -> Metadata:
 
 def replace_json(file: Path, content: Metadata) -> None:
     """Write a file so that readers find either the old content or the new."""
-    new = file.with_name(f"{file.name}.new")
-    new.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    new.replace(file)
+    replace_file(file, json.dumps(content, indent=1).encode())

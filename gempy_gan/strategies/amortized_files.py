@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gempy_gan.atomic import replace_file
 from gempy_gan.errors import FormatError, GempyGanError, GempyGanWarning
 from gempy_gan.strategies.amortized import Amortized, Training, channels_of, network_of, predicted, train
 from gempy_gan.strategies.surrogate import Surrogate
@@ -86,10 +86,7 @@ def save_amortized(amortized: Amortized, prior: LatentPrior, likelihood: Likelih
     }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as folder:
-            staging = Path(folder, target.name)
-            staging.write_bytes(save({**tensors, "probe": _thinned(_probe(prior, likelihood))}, {_KEY: json.dumps(header)}))
-            staging.replace(target)
+        replace_file(target, save({**tensors, "probe": _thinned(_probe(prior, likelihood))}, {_KEY: json.dumps(header)}))
     except OSError as error:
         raise FormatError(
             f"The file {target} was not written: {error.strerror or error}. Make room, or choose another."
