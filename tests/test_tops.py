@@ -5,6 +5,7 @@ import pytest
 from gempy_gan.errors import GempyGanError
 from gempy_gan.gempy_model import as_extent, map_extent, regular_grid
 from gempy_gan.geomodel import from_gempy, load_gempy, save_gempy, to_gempy
+from gempy_gan.plot.positions import line_through
 from gempy_gan.study import load_study
 from gempy_gan.testing import toy_las
 from gempy_gan.tops import extent_of, model_from_tops, placed_tops
@@ -69,6 +70,17 @@ def test_a_turned_model_holds_the_same_unit(tmp_path):
     assert np.abs(grid.frame.to_box(tops[["x", "y", "z"]])[:, 2] - (tops["top"] == "Sand")).max() < 0.02
     u, v = grid.frame.to_box([[2000.0, 7000.0, 150.0]])[0, :2]
     assert (u, v) == pytest.approx((0.7, 0.8), abs=0.001)
+
+
+def test_a_fence_runs_through_a_unit_that_lies_at_no_one_height():
+    """The top falls by 180 m, over a unit of 50 m: half of the columns lie below the middle of the box."""
+    top = 200 - 0.02 * PLACES[:, 0]
+    grid, _ = gridded(picked(top, top - 50))
+    distance, columns, _ = line_through(grid, [[500.0, 5000.0], [9500.0, 5000.0]])
+    assert (columns[:, 1] == 8).all()
+    assert set(columns[:, 0].tolist()) >= set(range(1, 15))
+    assert distance[-1] == pytest.approx(9000)
+    assert (line_through(grid, [[-500.0, 5000.0], [500.0, 5000.0]])[1][0] == -1).all()
 
 
 def test_an_extent_is_completed_by_the_picks():

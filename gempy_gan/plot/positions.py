@@ -83,10 +83,18 @@ def line_through(grid: Grid, points: ArrayLike) -> tuple[Array, NDArray[np.int64
     middle = (distance[1:] + distance[:-1]) / 2
     xy = np.stack([np.interp(middle, at, corners[:, k]) for k in range(2)], axis=1)
     z = grid.xyz([[n / 2 - 0.5 for n in grid.resolution]])[0, 2]
-    columns = grid.cells(np.column_stack([xy, np.full(len(xy), z)]))[:, :2]
+    columns = _columns(grid, np.column_stack([xy, np.full(len(xy), z)]))
     if (columns < 0).all():
         raise GridError(f"The line through {corners.tolist()} misses the grid over {grid.extent}. Check the coordinates.")
     return distance, columns, at
+
+
+def _columns(grid: Grid, xyz: Array) -> NDArray[np.int64]:
+    """Cell columns (N, 2) of positions (N, 3), -1 outside, whatever their height: a unit need not be there at any one height."""
+    count = np.array(grid.resolution[:2])
+    position = grid.frame.to_box(xyz)[:, :2] * count
+    inside = ((position >= 0) & (position <= count)).all(axis=1, keepdims=True)
+    return np.where(inside, np.minimum(np.floor(position).astype(np.int64), count - 1), -1)
 
 
 def ordered(wells: Sequence[WellCells], grid: Grid) -> list[WellCells]:
