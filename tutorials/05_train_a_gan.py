@@ -71,13 +71,13 @@ drawn = gg.sample(prior, grid, n=32, seed=1)
 gg.plot.samples(drawn, held_out)
 
 # %% [markdown]
-# After half a minute it makes blobs with about the right amount of sand and streaks from its up-sampling, nothing that a
-# geologist would sign. The shipped prior has the same architecture, wider, and more training: belts with edges beside
-# floodplain, and still streaks along the axes and nothing inside the belts. It is at an early stage, too.
+# After half a minute it makes blobs and streaks, nothing that a geologist would sign. The shipped prior has the same
+# architecture, wider, and more training: bodies of sand of several sizes with clearer edges, from nearly none to nearly all
+# of the box, but still streaks along the axes and nothing inside the bodies. It is at an early stage, too.
 
 # %%
 shipped = gg.get_prior("fluvial-gan")
-gg.plot.samples(gg.sample(shipped, grid, n=8, seed=1), held_out)
+gg.plot.samples(gg.sample(shipped, grid, n=24, seed=1), held_out)
 
 # %% [markdown]
 # ## Measure
@@ -101,7 +101,7 @@ for figure in found.figures:
 # Does the latent space make sense? Walking from one latent to another, geology should change gradually.
 
 # %%
-gg.plot.latent_walk(shipped, steps=5)
+gg.plot.latent_walk(shipped, steps=5, seed=7)
 
 # %% [markdown]
 # ## Has it learned by heart?
