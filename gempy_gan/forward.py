@@ -15,6 +15,7 @@ from torch import Tensor
 from gempy_gan.columns import UnitColumns, at, column_faces
 from gempy_gan.errors import GempyGanError
 from gempy_gan.grid import Grid
+from gempy_gan.responses import Responses
 from gempy_gan.rock_physics import Impedance, RockPhysics, TwoEndMembers, rock_from
 from gempy_gan.seismic import Domain
 from gempy_gan.wavelets import CUBIC_REACH, Wavelet, cubic, ormsby, ricker, statistical, wavelet_from
@@ -34,7 +35,7 @@ __all__ = [
     "well_tie",
 ]
 
-KERNEL = 2**26  # numbers in a table of the wavelet at all reflectors, above which it is not kept
+TABLE = 2**26  # numbers in a table of the wavelet at all reflectors, above which it is not kept
 
 Reflectivity = Literal["exact", "log", "linear"]
 
@@ -211,7 +212,7 @@ class Synthetic:
         self.property = convolution.property
         self.heights, self.faces = heights, faces
         self._unit = UnitColumns.of(grid, columns)
-        self._cast: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+        self._cast: dict[tuple[torch.dtype, torch.device], Responses | Tensor] = {}
 
     def __call__(self, m: Tensor) -> Tensor:
         """Predicted data (n, k * s) of realizations (n, c, nx, ny, nz); c is 1, or the one channel of `property`."""
@@ -222,12 +223,11 @@ class Synthetic:
             )
         cells = self._unit.filled(m.flatten(2, 3)[:, 0, self._unit.flat.to(m.device)].flip(-1))
         coefficients = self._reflectivity(self.convolution.rock.impedance(cells))
-        if self._kernel is None:
+        responses = self._responses_like(m)
+        if responses is None:
             return self._spread(self._times(cells), coefficients).flatten(1)
-        kernel = self._kernel_like(m)
-        if kernel.ndim == 2:
-            return (coefficients @ kernel.T).flatten(1)
-        return torch.einsum("nkj,ksj->nks", coefficients, kernel).flatten(1)
+        traces = responses(coefficients) if isinstance(responses, Responses) else coefficients @ responses.T
+        return traces.flatten(1)
 
     def state(self) -> dict[str, Any]:
         """Plain JSON values that say what this operator computes."""
@@ -266,24 +266,23 @@ class Synthetic:
         under = impedance[..., -1:] if options.under is None else torch.full_like(impedance[..., -1:], options.under)
         return reflectivity(torch.cat([over, impedance, under], dim=-1), options.reflectivity, options.reference)
 
-    def _reflector_responses(self) -> Tensor:
-        """w(t_i - t_j): (s, nz + 1) where all columns share their face times, (k, s, nz + 1) otherwise."""
-        faces = self.faces[:1] if _shared(self.faces) else self.faces
-        kernel = self.convolution.wavelet.at(self.axis[None, :, None] - faces[:, None, :])
-        return torch.as_tensor(kernel[0] if len(kernel) == 1 else kernel)
-
     @cached_property
-    def _kernel(self) -> Tensor | None:
-        """The table of responses, made when it is first needed; None where the faces move, or it would be too large."""
-        size = len(self.axis) * self.faces.shape[1] * (1 if _shared(self.faces) else len(self.faces))
-        return None if self.faces.shape[1] == 1 or size > KERNEL else self._reflector_responses()
+    def _responses(self) -> Responses | Tensor | None:
+        """What samples see of reflectors, made when it is first needed: w(t_i - t_j), a table (s, nz + 1) where all columns share
+        their face times; None where the faces move, or there are too many."""
+        if self.faces.shape[1] == 1:
+            return None
+        if _shared(self.faces):
+            return torch.as_tensor(self.convolution.wavelet.at(self.axis[:, None] - self.faces[:1]))
+        parts = self.convolution.wavelet, self.axis, self.faces
+        return None if Responses.size(*parts) > TABLE else Responses.of(*parts)
 
-    def _kernel_like(self, m: Tensor) -> Tensor:
+    def _responses_like(self, m: Tensor) -> Responses | Tensor | None:
         key = (m.dtype, m.device)
-        if key not in self._cast:
-            assert self._kernel is not None  # noqa: S101  # for the type checker: only called where there is one
-            self._cast[key] = self._kernel.to(m)
-        return self._cast[key]
+        if key not in self._cast and self._responses is not None:
+            found = self._responses
+            self._cast[key] = found.like(m) if isinstance(found, Responses) else found.to(m)
+        return self._cast.get(key)
 
     def _times(self, cells: Tensor) -> Tensor:
         """Times (n, k, nz + 1) of the faces; those that depend on the realization are differentiated too."""

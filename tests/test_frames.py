@@ -397,7 +397,7 @@ def test_traces_of_a_dipping_unit_come_at_its_depths():
 @pytest.mark.parametrize("size", ["table", "spikes"])
 def test_gradient_and_adjoint_through_the_frame(size, monkeypatch):
     if size == "spikes":
-        monkeypatch.setattr(forward, "KERNEL", 0)
+        monkeypatch.setattr(forward, "TABLE", 0)
     grid = tilted((3, 2, 5))
     columns = [[0.3, 0.0], [2.0, 1.2], [1.0, 0.0]]
     a = 4e6 + 2e6 * torch.rand((1, 1, 3, 2, 5), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -415,7 +415,7 @@ def test_many_columns_need_no_table(monkeypatch):
     m = 4e6 + 2e6 * torch.rand((2, 1, 4, 3, 6), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     model = forward.Convolution(RICKER, ROCK, 2000.0)
     table = model.bind(grid, COLUMNS, AXIS, "time")(m)
-    monkeypatch.setattr(forward, "KERNEL", 0)
+    monkeypatch.setattr(forward, "TABLE", 0)
     spikes = model.bind(grid, COLUMNS, AXIS, "time")(m)
     torch.testing.assert_close(spikes, table, rtol=0, atol=1e-9)
 
