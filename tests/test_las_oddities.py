@@ -429,6 +429,7 @@ def test_inspect_tells_findings_of_all_files_and_where_wells_stand(files):
     assert "warning: STOP is 1009, the data say 1001 (line 6). The data were followed." in stdout
     assert "its header places it at x " in stdout
     assert "A-1: 0 m from the nearest trace of cube.sgy, at inline 11.0, crossline 22.0" in stdout
+    assert 'header bytes that fit: inline_byte=189, crossline_byte=193, x_byte=181, y_byte=185 (preset="rev1")' in stdout
     assert "warning: SEG-Y does not tell time from depth. Say --set domain=time or domain=depth." in stdout
     assert "0 to 0.044 s if in time, 0 to 44 length units if in depth" in stdout
     assert "Curve GR has '****' in line 15" in stderr

@@ -263,6 +263,7 @@ def test_lines_all_zero_with_and_without_others(read, write):
     assert cube.binning is None
     assert "All traces carry inline 0" in said(cube, "warning")
     also = [{**new, 9: old[189], 21: old[193]} for new, old in zip(headers, grid(*LINES), strict=True)]
+    assert "These bytes fit: inline_byte=9, crossline_byte=21" in said(read(segy(noise(20), also)), "note")
     proposed = scan_segy(write(segy(noise(20), also)))[0].bytes
     assert (proposed.inline, proposed.crossline, proposed.x, proposed.y) == (9, 21, 181, 185)
     assert read(segy(noise(20), also), inline_byte=9, crossline_byte=21).binning.is_3d

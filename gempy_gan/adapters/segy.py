@@ -132,7 +132,10 @@ def read_segy(
         if binning is None:
             survey.check_placed(file.name)
         survey = survey.unique(duplicates, file.name, health)
-        fitted, survey = survey.binned(file.name, at.inline is not None and at.crossline is not None, binning, health)
+        numbered = at.inline is not None and at.crossline is not None
+        fitted, survey = survey.binned(file.name, numbered, binning, health)
+        if numbered and fitted is None and (others := _others(file, at)):
+            health.add("note", "Line numbers do not place the traces.", others.strip())
     except FormatError as error:
         raise FormatError(f"{error}{_others(file, at)}") from None
     survey.note_gaps(fitted, health)

@@ -79,7 +79,7 @@ def inspected(file: str, settings: Settings) -> Inspected:
         health = (*getattr(error, "health", ()), Finding("error", line, file=Path(file).name))
         return Inspected(file, None, (), health, refused=True)
     health = tuple(getattr(thing, "health", None) or getattr(thing, "attrs", {}).get("health", ()))
-    return Inspected(file, thing, (*lines, *_by_header(thing, file, settings), *map(str, health)), health)
+    return Inspected(file, thing, (*lines, *_by_header(thing, file, settings), *_bytes_that_fit(file), *map(str, health)), health)
 
 
 def _of_no_domain(file: str, settings: Settings) -> Inspected:
@@ -97,7 +97,14 @@ def _of_no_domain(file: str, settings: Settings) -> Inspected:
         "warning", "SEG-Y does not tell time from depth", "Say --set domain=time or domain=depth.", file=Path(file).name
     )
     health = (*cube.health, doubt)
-    return Inspected(file, cube, (*lines, *map(str, health)), health)
+    return Inspected(file, cube, (*lines, *_bytes_that_fit(file), *map(str, health)), health)
+
+
+def _bytes_that_fit(file: str) -> list[str]:
+    """Where the trace headers of SEG-Y could hold line numbers and positions, the likeliest first."""
+    from gempy_gan.adapters.segy_scan import scan_segy
+
+    return [f"header bytes that fit: {proposal}" for proposal in scan_segy(file, most=2)] if _is(file, "segy") else []
 
 
 def _show(item: Inspected) -> None:

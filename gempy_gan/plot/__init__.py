@@ -12,6 +12,7 @@ from gempy_gan.plot.maps import fence, plan, probability, section
 from gempy_gan.plot.pages import pictures, save, summary
 from gempy_gan.plot.ranks import rank_histogram
 from gempy_gan.plot.signals import wavelet, well_tie
+from gempy_gan.plot.survey import survey_map
 from gempy_gan.plot.training import latent_walk, training_curves
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "section",
     "seismic",
     "summary",
+    "survey_map",
     "training_curves",
     "wavelet",
     "well_tie",
