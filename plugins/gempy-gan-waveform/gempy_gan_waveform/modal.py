@@ -13,7 +13,7 @@ from torch import Tensor
 from gempy_gan import GempyGanError, Grid
 from gempy_gan_waveform.helmholtz import Helmholtz, HelmholtzSection
 from gempy_gan_waveform.modes import Modes, modes_from
-from gempy_gan_waveform.solving import System
+from gempy_gan_waveform.solving import System, in_threads
 
 Array = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ class ModalHelmholtz:
 
     def jacobian(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """Data (n, d) and their derivatives (n, d, kx * kz), in double precision, without a graph."""
-        made = [self._one(row) for row in self._slowness(coefficients)]
+        made = in_threads(self._one, self._slowness(coefficients))
         data, slopes = (torch.from_numpy(np.stack(part)) for part in zip(*made, strict=True))
         return data, slopes
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any, Literal
+from threading import Lock
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +20,8 @@ from torch import Tensor
 from gempy_gan import GempyGanError
 from gempy_gan_waveform.stencils import Complex, Stencil, dissected
 
+T = TypeVar("T")
+R = TypeVar("R")
 Side = Literal["N", "T", "H"]  # the matrix, its transpose, its conjugate transpose
 
 KEPT = 2**28  # numbers in the factors that one system keeps: 4 GiB
@@ -34,13 +39,17 @@ class System:
         self.stencil = stencil
         self.factorizations = 0
         self._factors: OrderedDict[bytes, SuperLU] = OrderedDict()
+        self._lock = Lock()
 
     def solve(self, m: NDArray[np.float64], b: Complex, side: Side = "N") -> Complex:
         """x (n, k, N) with A(m_i) x_ij = b_ij, for m (n, N) and b (n, k, N); or with its (conjugate) transpose."""
-        return np.stack([self._solve_one(row, right, side) for row, right in zip(m, b, strict=True)])
+        return np.stack(in_threads(lambda pair: self._solve_one(pair[0], pair[1], side), zip(m, b, strict=True)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"stencil": self.stencil, "factorizations": 0, "_factors": OrderedDict()}  # SuperLU cannot be copied
+        return {"stencil": self.stencil}  # factors and locks cannot be copied
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["stencil"])  # type: ignore[misc]
 
     def _solve_one(self, m: NDArray[np.float64], b: Complex, side: Side) -> Complex:
         order = self._order
@@ -50,23 +59,28 @@ class System:
 
     def _factor(self, m: NDArray[np.float64]) -> SuperLU:
         key = hashlib.blake2b(np.ascontiguousarray(m).data, digest_size=16).digest()
-        if key in self._factors:
-            self._factors.move_to_end(key)
-            return self._factors[key]
+        with self._lock:
+            if key in self._factors:
+                self._factors.move_to_end(key)
+                return self._factors[key]
+        factor = self._factorized(m)
+        with self._lock:
+            self.factorizations += 1
+            self._factors[key] = factor
+            while len(self._factors) > 1 and len(self._factors) * factor.nnz > KEPT:
+                self._factors.popitem(last=False)
+        return factor
+
+    def _factorized(self, m: NDArray[np.float64]) -> SuperLU:
         rows, starts, stiffness, mass, columns = self._pattern
         data = stiffness + self.stencil.omega**2 * mass * m[columns]
         matrix = csc_array((data, rows, starts), shape=(m.size, m.size))
         try:
-            factor = splu(matrix, permc_spec="NATURAL", diag_pivot_thresh=PIVOT, options={"SymmetricMode": True})
+            return splu(matrix, permc_spec="NATURAL", diag_pivot_thresh=PIVOT, options={"SymmetricMode": True})
         except RuntimeError as error:
             raise GempyGanError(
                 f"The wave equation cannot be solved in this model ({error}). Expected finite slownesses."
             ) from None
-        self.factorizations += 1
-        self._factors[key] = factor
-        while len(self._factors) > 1 and len(self._factors) * factor.nnz > KEPT:
-            self._factors.popitem(last=False)
-        return factor
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
@@ -82,6 +96,15 @@ class System:
         columns = np.repeat(np.arange(len(order)), np.diff(pattern.indptr))
         known = [np.asarray(part.tocsr()[pattern.indices, columns]).ravel() for part in (stiffness, mass)]
         return pattern.indices, pattern.indptr, known[0], known[1], order[columns]
+
+
+def in_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """A function of each item, in as many threads as torch may use: SuperLU lets other threads run meanwhile."""
+    known, threads = list(items), torch.get_num_threads()
+    if threads == 1 or len(known) < 2:
+        return [function(item) for item in known]
+    with ThreadPoolExecutor(min(threads, len(known))) as pool:
+        return list(pool.map(function, known))
 
 
 class Solve(torch.autograd.Function):

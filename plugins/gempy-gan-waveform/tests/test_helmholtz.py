@@ -1,5 +1,7 @@
 """Waves against what is known of them: Hankel's function, nothing coming back, derivatives, reciprocity."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -140,6 +142,21 @@ def test_dropped_factors_are_made_again(monkeypatch):
     (again,) = torch.autograd.grad(operator(m).square().sum(), m)
     assert torch.equal(kept, again)
     assert operator.systems[0].factorizations > 3
+
+
+def test_threads_change_nothing(monkeypatch):
+    m = slowness(4)
+    alone = small()(m)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    operator = small()
+    assert torch.equal(operator(m), alone)
+    assert [system.factorizations for system in operator.systems] == [4, 4]
+
+
+def test_it_survives_a_copy():
+    operator, m = small(), slowness()
+    known = operator(m)
+    assert torch.equal(copy.deepcopy(operator)(m), known)
 
 
 def test_single_precision_in_single_precision_out():
