@@ -85,7 +85,7 @@ def _record(
 
 def _grid(ensemble: Ensemble) -> str:
     grid = ensemble.grid
-    cells, size = (" x ".join(f"{n:g}" for n in numbers) for numbers in (grid.resolution, grid.cell_size))
+    cells, size = (" x ".join(f"{n:.4g}" for n in numbers) for numbers in (grid.resolution, grid.cell_size))
     kind = "a box" if not hasattr(grid.frame, "mode") else f"layers that follow the unit (frame {grid.frame.mode!r})"
     active = grid.active_cells.mean()
     part = "" if active == 1 else f"; {active:.0%} of them lie in the unit"

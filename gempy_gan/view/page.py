@@ -53,7 +53,7 @@ def write_view(
 
 def _about(ensemble: Ensemble) -> str:
     grid = ensemble.grid
-    cells, size = (" x ".join(f"{n:g}" for n in numbers) for numbers in (grid.resolution, grid.cell_size))
+    cells, size = (" x ".join(f"{n:.4g}" for n in numbers) for numbers in (grid.resolution, grid.cell_size))
     return f"{cells} cells of {size} m, {int(grid.active_cells.sum())} of {grid.size} active; x east, y north, z up."
 
 

@@ -216,7 +216,7 @@ def _statistics(ensemble: Ensemble, prop: Property, thin: Thinned) -> dict[str, 
     low, high = _limits(ensemble, prop)
     own: dict[str, Any] = {"name": style.label(prop), "low": low, "high": high, "first": 0}
     if prop.is_facies:
-        own |= {"facies": list(prop.facies.values())}
+        own |= {"facies": list(prop.facies.values()), "first": len(prop.facies) - 1}
     own["layers"] = [
         {
             "label": label,

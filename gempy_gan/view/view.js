@@ -266,19 +266,19 @@ function paint(picking) {
 
 function fit() {
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
-  canvas.width = Math.max(1, Math.round(stage.clientWidth * ratio));
-  canvas.height = Math.max(1, Math.round(stage.clientHeight * ratio));
+  const size = [stage.clientWidth, stage.clientHeight].map((length) => Math.max(1, Math.round(length * ratio)));
+  if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;  // which clears it
+}
+
+function draw() {
+  dirty = false;
+  placeLabels(paint(false));
+  document.body.dataset.state = gl.getError() ? "failed" : values ? "drawn" : "loading";
 }
 
 function redraw() {
-  if (dirty) return;
+  if (!dirty) requestAnimationFrame(draw);
   dirty = true;
-  requestAnimationFrame(() => {
-    dirty = false;
-    const m = paint(false);
-    placeLabels(m);
-    document.body.dataset.state = gl.getError() ? "failed" : values ? "drawn" : "loading";
-  });
 }
 
 function placeLabels(m) {
@@ -495,7 +495,7 @@ async function main() {
   });
   for (const [id, angles] of [["from-above", [0, 1.55]], ["from-south", [0, 0.02]], ["reset", [-0.6, 0.5]]]) $(id).addEventListener("click", () => look(...angles));
   steer();
-  new ResizeObserver(() => { fit(); redraw(); }).observe(stage);
+  new ResizeObserver(() => { fit(); draw(); }).observe(stage);  // at once, for a new size clears the canvas
 }
 
 main();
