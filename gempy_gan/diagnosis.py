@@ -66,7 +66,7 @@ MEANING = {
 }
 
 LOOKUP = "memorization"  # the group of figures that compare an ensemble with training images
-SUSPECT, MOSTLY = 0.02, 0.5  # p-value below which, and share of copies from which, it is said to be a look-up
+SUSPECT, MOSTLY = 0.02, 0.5  # p-value below which it is said to be too close to them; share of copies that make it a look-up
 SAMPLING = ("distinct", "effective_sample_size", "effective_number")  # figures of the realizations as a set that are judged
 DATA = ("chi2", "match", "worst_well", "unreached", "opposed", "outside_prior", "prior_p", "silent_traces")
 JUDGED = (*DATA, "crps", "brier", "coverage80", "unconverged", "rhat", "checkerboard", "collapsed_cells")
@@ -235,12 +235,17 @@ def _verdict(f: Figure) -> Iterator[str]:
 def _looked_up(diagnosis: Diagnosis) -> Iterator[str]:
     """Whether the ensemble repeats training images."""
     found = {f.key: f.value or 0.0 for f in diagnosis.figures if f.group == LOOKUP}
-    if found and (found["lookup_p"] < SUSPECT or found["copies"] >= MOSTLY):
-        copies, images, p = (found[key] for key in ("copies", "lookup_modes", "lookup_p"))
+    copies, images, p = (found.get(key, 1.0) for key in ("copies", "lookup_modes", "lookup_p"))
+    if found and copies >= MOSTLY:
         yield (
             f"The posterior is a look-up of training images: {copies:.0%} of the realizations are copies, nearest to effectively "
-            f"{images:.1f} images (p = {p:.2g} that they only share geology). The prior has memorized: the spread says which "
-            "examples fit, not what else could be there. Train on more images, or for a shorter time."
+            f"{images:.1f} images. The prior has memorized: the spread says which examples fit, not what else could be there. "
+            "Train on more images, or for a shorter time."
+        )
+    elif p < SUSPECT:
+        yield (
+            f"Realizations lie closer to training images than what only shares their geology (p = {p:.2g}; {copies:.0%} of them "
+            "are copies): the prior has memorized in part."
         )
 
 

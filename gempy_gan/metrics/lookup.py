@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gempy_gan.diagnosis import MOSTLY, SUSPECT
+from gempy_gan.diagnosis import MOSTLY
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.errors import GempyGanError
 from gempy_gan.metrics.memorization import CLOSE, Memorization, memorization
@@ -27,14 +27,12 @@ class Lookup:
 
     @property
     def p_value(self) -> float:
-        """Probability that realizations lie so close to training images in cells or in features if they only share geology:
-        the smaller `Memorization.p_dependent`, doubled."""
-        return min(1.0, 2 * min(self.cells.p_dependent, self.features.p_dependent))
-
-    @property
-    def least(self) -> float:
-        """The smallest p-value that the images at hand can show."""
-        return 4 / (1 + min(len(found.nulls) for found in (self.cells, self.features)))
+        """Probability that realizations lie so close to training images if they only share geology: the smallest of
+        `Memorization.p_dependent` in cells and in features and, beside held-out images, `p_exchange` in cells, times their number
+        (Bonferroni). All three hold for realizations that depend on each other."""
+        found = [self.cells.p_dependent, self.features.p_dependent]
+        found += [self.cells.p_exchange] if len(self.cells.held_out) else []
+        return min(1.0, len(found) * min(found))
 
     @property
     def copies(self) -> float:
@@ -43,12 +41,12 @@ class Lookup:
 
     @property
     def is_lookup(self) -> bool:
-        """Whether the ensemble only repeats training images, so that its spread says nothing of what else could be."""
-        return self.p_value < SUSPECT or self.copies >= MOSTLY
+        """Whether most of the ensemble repeats training images, so that its spread says nothing of what else could be."""
+        return self.copies >= MOSTLY
 
     def figures(self) -> Iterator[tuple[str, float | None, str]]:
         """Key, value and note of each figure of a diagnosis."""
-        yield "lookup_p", self.p_value, f"{self.cells.medians}; so many images can show {self.least:.2g} at the least"
+        yield "lookup_p", self.p_value, self.cells.medians
         yield "copies", self.copies, ""
         yield "copies_published", self.cells.share_published[0], f"the nulls have {self.cells.share_published[1]:.2f}"
         yield "nearest_alike", self.cells.share_of_one, f"image {int(np.bincount(self.cells.nearest).argmax())}"

@@ -88,5 +88,5 @@ def _ratios(ax: Axes, found: Lookup) -> None:
 
 def _map(ax: Axes, values: Array, aspect: float, difference: bool) -> Any:
     ax.set(xticks=[], yticks=[], box_aspect=aspect)
-    limits = {"cmap": style.AMPLITUDE, "vmin": -1, "vmax": 1} if difference else {"cmap": style.VALUES, "vmin": 0, "vmax": 1}
-    return ax.imshow(values.T, origin="lower", aspect="auto", interpolation="nearest", **limits)
+    cmap, least = (style.AMPLITUDE, -1) if difference else (style.VALUES, 0)
+    return ax.imshow(values.T, origin="lower", aspect="auto", interpolation="nearest", cmap=cmap, vmin=least, vmax=1)
