@@ -113,4 +113,6 @@ class SeismicCube:
     @property
     def dead(self) -> NDArray[np.bool_]:
         """Which traces (n,) carry no value at all."""
-        return np.asarray(np.isnan(self.traces).all(axis=1))
+        dead = np.asarray(np.isnan(self.traces[:, :1]).all(axis=1))  # few are, so that the rest need not be looked at
+        dead[dead] = np.isnan(self.traces[dead]).all(axis=1)
+        return dead

@@ -213,7 +213,9 @@ class _Traces:
             return cls(np.empty((n, samples), np.float32))
         with tempfile.TemporaryFile(prefix="gempy-gan-") as file:
             try:
-                os.posix_fallocate(file.fileno(), 0, size)  # a full disk is found now, not by a crash later
+                file.truncate(size)
+                if hasattr(os, "posix_fallocate"):  # a full disk is found now, not by a crash later
+                    os.posix_fallocate(file.fileno(), 0, size)
             except OSError as error:
                 raise FormatError(
                     f"{name} holds {size / 2**30:.3g} GiB of traces, and {tempfile.gettempdir()} has no room for them "
@@ -224,7 +226,7 @@ class _Traces:
 
     def release(self) -> None:
         """Let go of the memory of what was written; the scratch file keeps it."""
-        if self.scratch is not None:
+        if self.scratch is not None and hasattr(mmap, "MADV_DONTNEED"):
             self.scratch.madvise(mmap.MADV_DONTNEED)
 
 
