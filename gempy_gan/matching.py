@@ -41,8 +41,8 @@ class MatchedPrior(Prior):
     >>> field = get_prior("gaussian", shape=(32, 32, 1), property="porosity", mean=0.0, std=1.0)
     >>> matched = MatchedPrior(field, [0.1, 0.2, 0.4])  # half of the values below 0.2
     >>> values = matched.sample(20, torch.Generator().manual_seed(1))
-    >>> round(float(values.median()), 1), bool(values.min() >= 0.1), bool(values.max() <= 0.4)
-    (0.2, True, True)
+    >>> [round(float(value), 1) for value in (values.min(), values.median(), values.max())]
+    [0.1, 0.2, 0.4]
     """
 
     def __init__(
