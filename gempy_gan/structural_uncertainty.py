@@ -112,15 +112,17 @@ def vary_structure(
 
 @dataclass(frozen=True, eq=False)
 class _Surface:
-    """One surface of the model: its points and orientations, of which the last `added` points are not the model's own.
+    """One surface of the model, with its orientations and its points, among them those that are put on it.
 
-    `normal` (3,) is the direction in which it moves. `pick` (points,) numbers the pick that a point stands for, or is -1.
+    `std` (metres) and `dip` (degrees) say how uncertain it is, `normal` (3,) in which direction it moves. `pick` (points,)
+    numbers the pick that a point stands for, or is -1.
     """
 
     name: str
     number: int
     fault: bool
     std: float
+    dip: float
     normal: Floats
     points: Any
     orientations: Any
@@ -145,7 +147,6 @@ class _Varied:
     picks: pd.DataFrame
     known: Floats
     displacements: Displacements
-    dip: float
     soundness: Mapping[str, tuple[tuple[str, ...], int]]
 
     @classmethod
@@ -161,7 +162,7 @@ class _Varied:
         picks = pd.concat([_of(picks, name).assign(model=heights[name]) for name in heights] or [picks.assign(model=0.0)])
         _check_found(picks)
         surfaces = [
-            _surface(model, name, number, name in faults, float(std.get(name, 0.0)), spacing, picks)
+            _surface(model, name, number, name in faults, float(std.get(name, 0.0)), dip if name in std else 0.0, spacing, picks)
             for number, name in enumerate(names)
         ]
         known = (picks["z"] - picks["model"]).to_numpy(dtype=np.float64)
@@ -174,7 +175,7 @@ class _Varied:
             reach,
             correlation,
         )
-        return cls(model, surfaces, picks, known, displacements, dip, _soundness(model))
+        return cls(model, surfaces, picks, known, displacements, _soundness(model))
 
     def draw(self, rng: np.random.Generator) -> tuple[Any, pd.DataFrame]:
         """A copy of the model with displaced surfaces, and the table of what moved."""
@@ -185,7 +186,7 @@ class _Varied:
         start, rows = 0, []
         for surface in self.surfaces:
             size = len(_sites(surface))
-            moved, rows_of = _moved(surface, at_sites[start : start + size], picked, self.dip, rng)
+            moved, rows_of = _moved(surface, at_sites[start : start + size], picked, rng)
             element = model.structural_frame.get_element_by_name(surface.name)
             element.surface_points, element.orientations = moved
             rows.append(rows_of)
@@ -307,7 +308,9 @@ def _heights(model: Any, name: str, xy: Floats) -> Floats:
     return np.asarray(np.where(inside, z, np.nan))
 
 
-def _surface(model: Any, name: str, number: int, fault: bool, std: float, spacing: float | None, picks: pd.DataFrame) -> _Surface:
+def _surface(
+    model: Any, name: str, number: int, fault: bool, std: float, dip: float, spacing: float | None, picks: pd.DataFrame
+) -> _Surface:
     """A surface with the points that it gets: those of picks, and those that are put in between."""
     element = model.structural_frame.get_element_by_name(name)
     points, orientations = element.surface_points.data, element.orientations.data
@@ -328,7 +331,9 @@ def _surface(model: Any, name: str, number: int, fault: bool, std: float, spacin
     for axis, values in zip("XYZ", np.array([row[:3] for row in fresh]).reshape(-1, 3).T, strict=True):
         added[axis] = values
     rows = np.array([row[3] for row in fresh], dtype=np.int64)
-    return _Surface(name, number, fault, std, normal, np.concatenate([points, added]), orientations, np.concatenate([pick, rows]))
+    return _Surface(
+        name, number, fault, std, dip, normal, np.concatenate([points, added]), orientations, np.concatenate([pick, rows])
+    )
 
 
 def _between(model: Any, name: str, spacing: float, taken: Floats) -> list[tuple[float, float, float]]:
@@ -363,9 +368,7 @@ def _pick_sites(surfaces: Sequence[_Surface], picks: pd.DataFrame) -> Sites:
     return Sites.join(*sites)
 
 
-def _moved(
-    surface: _Surface, drawn: Floats, picked: Floats, dip: float, rng: np.random.Generator
-) -> tuple[tuple[Any, Any], pd.DataFrame]:
+def _moved(surface: _Surface, drawn: Floats, picked: Floats, rng: np.random.Generator) -> tuple[tuple[Any, Any], pd.DataFrame]:
     """GemPy's tables of a surface's points and orientations after a displacement, and what moved."""
     from gempy.core.data.orientations import OrientationsTable
     from gempy.core.data.surface_points import SurfacePointsTable
@@ -377,7 +380,7 @@ def _moved(
     points["Z"][at_pick] = picked[surface.pick[at_pick]]
     points["nugget"][at_pick] = np.minimum(points["nugget"][at_pick], NUGGET)
     _shift(orientations, drawn[count : count + dips], surface.normal)
-    _tilt(orientations, drawn[count + dips :].reshape(dips, 3), surface.normal, dip, rng)
+    _tilt(orientations, drawn[count + dips :].reshape(dips, 3), surface.normal, surface.dip, rng)
     names = {surface.name: int(points["id"][0])}
     table = pd.DataFrame({"surface": surface.name, **{axis.lower(): points[axis] for axis in "XYZ"}})
     table["displacement"] = (_xyz(points) - _xyz(surface.points)) @ surface.normal

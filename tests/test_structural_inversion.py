@@ -10,7 +10,7 @@ import pytest
 import structural_models as models
 from click.testing import CliRunner
 
-from gempy_gan import block, from_gempy, invert, invert_structures, model_grid, read, regrid, vary_structure
+from gempy_gan import block, from_gempy, invert, invert_structures, model_grid, read, regrid, runs, vary_structure, workflow
 from gempy_gan.adapters.las import write_las
 from gempy_gan.cli import main
 from gempy_gan.constraints import Constraints
@@ -241,6 +241,25 @@ def test_structures_by_one_study(folder):
         assert (out / f"structure-00{k}" / "grdecl" / "ensemble.grdecl").exists()
     assert len(read(out / "model" / "ensemble.zarr")) == 2
     assert len(summary["units"]["Reservoir"]["volume"]) == 3
+
+
+def test_surfaces_of_tops_are_named_like_them_and_meet_them(folder, monkeypatch):
+    text = STUDY.replace('model = "model.gempy"', 'surfaces = ["Seal", "Base"]\nelement = "Seal"\nresolution = [4, 4, 4]')
+    (folder / "study.toml").write_text(
+        text + '[structure]\nstd = { Base = 7.0 }\nrange = 900.0\nspacing = 300.0\npicks_file = "more.csv"'
+    )
+    (folder / "more.csv").write_text("surface,x,y,z\nSeal,900.0,800.0,-650.0\n")
+    study = load_study(folder / "study.toml")
+    asked = {}
+    monkeypatch.setattr(runs, "vary_structure", lambda model, std, n, seed, **options: asked.update(options, std=std, n=n) or [])
+    runs._structures(study, workflow.model_of(study))
+    assert asked["std"] == {"Seal": 7.0}  # the unit below the top Seal, whose base is the top Base
+    assert asked["n"] == 2
+    assert asked["spacing"] == 300.0
+    picks = asked["picks"]
+    assert picks.groupby("surface").size().to_dict() == {"Seal": 3, "above Seal": 2}
+    seal = picks[picks["surface"] == "above Seal"].set_index("well")["z"]
+    assert seal["A-1"] == pytest.approx(models.fold(np.array([[410.0, 500.0]]), -300)[0] - 5)
 
 
 @pytest.mark.parametrize(
