@@ -54,7 +54,10 @@ def test_rows_hold_what_the_paper_tabulates_beside_its_nulls(finished):
     rows = helmholtz.rows(finished[1])
     assert rows[0].keys() >= KEYS
     assert all(row.keys() == rows[0].keys() for row in rows)
-    posteriors = [row for row in rows if row["sbc_p"] is None]
+    posteriors = [row for row in rows if row["chi2_truth"] is not None]
+    priors = [row for row in rows if row["sampler"] == "unconditional"]
+    assert {(row["prior"], row["n"]) for row in priors} == {(kind, n) for kind in ("network", "memorized") for n in (6, 12)}
+    assert all(row["chi2"] is None and 0 < row["p_value"] <= 1 for row in priors)
     assert {row["truth"] for row in posteriors} == {"held-out 1", "paper"}
     assert {row["n"] for row in posteriors} == {6, 12}
     assert {row["frequencies"] for row in posteriors} == {"2", "2 3"}

@@ -21,7 +21,7 @@ from gempy_gan_bench.memory.helmholtz.plan import PAPER, Plan
 
 COEFFICIENT = Property("coefficient")
 MEAN = 0.25  # s2/km2: 2 km/s
-TRAINING, TRUTH, NOISE, NULL, CALIBRATED = range(5)  # what random numbers of a seed are for
+TRAINING, TRUTH, NOISE, NULL, CALIBRATED, DRAWN = range(6)  # what random numbers of a seed are for
 
 
 @dataclass(frozen=True)

@@ -31,18 +31,20 @@ from gempy_gan_bench.calibration.ranks import position
 from gempy_gan_bench.files import keep_json
 from gempy_gan_bench.memory.helmholtz.exact import ExactMixture
 from gempy_gan_bench.memory.helmholtz.plan import HELD_OUT, PAPER, Plan
-from gempy_gan_bench.memory.helmholtz.problem import CALIBRATED, Problem
+from gempy_gan_bench.memory.helmholtz.problem import CALIBRATED, DRAWN, Problem
 from gempy_gan_bench.memory.helmholtz.published import PublishedDPS
 from gempy_gan_bench.protocol import key
 
 LEADING = 4  # coefficients whose ranks are looked at, those with the largest part in the field
 NETWORK, MEMORIZED, TRUE = "network", "memorized", "true"
 PUBLISHED, HONOURED, PSEUDO, EXACT = "dps-published", "dps", "pigdm", "exact"
+UNCONDITIONAL = "unconditional"
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One posterior: of a truth, at one set of frequencies, with a prior (and the size `n` of what it learned from), sampled."""
+    """Draws of one posterior: a truth, a set of frequencies, a prior, the size `n` of what it learned from, a sampler; or of the
+    prior itself, of no truth."""
 
     seed: int
     truth: str
@@ -72,7 +74,7 @@ def run(plan: Plan, seed: int = 0, out: Path | None = None) -> dict[str, Any]:
 
 
 def pieces(plan: Plan, seed: int, first: bool) -> Iterator[Piece]:
-    """The posteriors of a seed. Further sets of frequencies are for the first held-out truth of the first seed."""
+    """The posteriors of a seed, then its priors. Further frequencies are for the first held-out truth of the first seed."""
     truths = [*(f"{HELD_OUT} {k + 1}" for k in range(plan.truths)), PAPER]
     for truth in truths:
         for k, frequencies in enumerate(plan.frequencies):
@@ -82,6 +84,7 @@ def pieces(plan: Plan, seed: int, first: bool) -> Iterator[Piece]:
             yield from (Piece(*about, NETWORK, n, name) for n in plan.sizes for name in (PUBLISHED, HONOURED, PSEUDO))
             yield from (Piece(*about, MEMORIZED, n, EXACT) for n in plan.sizes)
             yield from (Piece(*about, TRUE, 0, name) for name in (PUBLISHED, HONOURED, PSEUDO, EXACT))
+    yield from (Piece(seed, "", (), prior, n, UNCONDITIONAL) for prior in (NETWORK, MEMORIZED) for n in plan.sizes)
 
 
 def strategy(name: str, plan: Plan) -> Strategy:
@@ -129,8 +132,12 @@ def _trained(n: int, problem: Problem, out: Path) -> Prior:
 
 
 def _posterior(piece: Piece, problem: Problem, out: Path) -> dict[str, Any]:
-    """Draws, their fit, and that of the truth."""
+    """Draws, their fit, and that of the truth; draws of the prior itself, a quarter as many as there are in its null."""
     prior = prior_of(piece.prior, piece.n, problem, out)
+    if piece.sampler == UNCONDITIONAL:
+        draws = prior.sample(problem.plan.nulls // 4, problem.generator(DRAWN)).flatten(1).tolist()
+        nothing = {"chi2": [], "chi2_truth": None, "misfit": [], "effective": None, "cpu_s": None}
+        return {**asdict(piece), "draws": draws, **nothing}
     data = problem.data(problem.truth(piece.truth), piece.frequencies)
     began = time.process_time()
     chosen = strategy(piece.sampler, problem.plan)

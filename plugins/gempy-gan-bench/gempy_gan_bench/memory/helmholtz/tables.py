@@ -15,7 +15,7 @@ from gempy_gan.metrics.memorization import Memorization, ratio
 from gempy_gan_bench.calibration.ranks import holm, uniform_p
 from gempy_gan_bench.memory.helmholtz.plan import Plan
 from gempy_gan_bench.memory.helmholtz.problem import Problem
-from gempy_gan_bench.memory.helmholtz.running import NETWORK, TRUE
+from gempy_gan_bench.memory.helmholtz.running import NETWORK, TRUE, UNCONDITIONAL
 
 Array = NDArray[np.float64]
 FLOOR = 0.1  # that chi2 may differ from what the noise alone leaves
@@ -45,8 +45,6 @@ def _row(piece: Mapping[str, Any], n: int, plan: Plan) -> dict[str, Any]:
     draws = draws_of(piece, plan)
     found = compared(draws, n, problem)
     published, null = found.share_published
-    truth = problem.coordinates(problem.truth(piece["truth"]))
-    mean = problem.coordinates(draws).mean(dim=0)
     return {
         "n": n,
         "truth": piece["truth"],
@@ -57,15 +55,23 @@ def _row(piece: Mapping[str, Any], n: int, plan: Plan) -> dict[str, Any]:
         "share_memorized": published,
         "null_share": null,
         "left_out_share": float(np.mean(found.left_out < LIMIT)),
-        "p_value": found.p_dependent,
+        "p_value": found.p_dependent if piece["truth"] else found.p_value,
         "of_one": found.share_of_one,
-        "chi2": float(np.mean(piece["chi2"])),
+        "chi2": float(np.mean(piece["chi2"])) if piece["chi2"] else None,
         "chi2_truth": piece["chi2_truth"],
-        "error": float((mean - truth).norm() / truth.norm()),
+        "error": _error(draws, piece["truth"], problem),
         "effective": piece["effective"],
         "sbc_p": None,
         "cpu_s": piece["cpu_s"],
     }
+
+
+def _error(draws: torch.Tensor, name: str, problem: Problem) -> float | None:
+    """What the mean of the draws is off, over the truth's deviation from the prior's mean."""
+    if not name:
+        return None
+    truth = problem.coordinates(problem.truth(name))
+    return float((problem.coordinates(draws).mean(dim=0) - truth).norm() / truth.norm())
 
 
 def _calibration(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,11 +132,12 @@ def _tupled(value: Any) -> Any:
 def sentences(record: Mapping[str, Any]) -> list[str]:
     """What the table means."""
     found, plan = rows(record), plan_from(record)
-    posteriors = [row for row in found if row["sbc_p"] is None]
+    posteriors = [row for row in found if row["chi2_truth"] is not None]
     return [
         _of_basis(plan, record["basis"]),
         _LEGEND,
         *(_by_size(posteriors, n) for n in plan.sizes),
+        _of_priors([row for row in found if row["sampler"] == UNCONDITIONAL]),
         *_misfits(posteriors),
         *_calibrations(found),
     ]
@@ -154,6 +161,11 @@ def _by_size(found: Sequence[Mapping[str, Any]], n: int) -> str:
         f"nothing to memorize {honest:.0%}; of fresh draws of the true prior {fresh:.0%}. Against the null (p < {SURE:g}), "
         f"{flagged} of {len(network)} posteriors of the network are flagged, and {wrongly} of {len(true)} of the true prior's."
     )
+
+
+def _of_priors(found: Sequence[Mapping[str, Any]]) -> str:
+    listed = "; ".join(f"{row['prior']} {row['n']}, seed {row['seed']}: p = {row['p_value']:.2g}" for row in found)
+    return f"Draws of the priors themselves, without data, against the null: {listed}."
 
 
 def _misfits(found: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -12,10 +12,10 @@ from gempy_gan.metrics.memorization import PUBLISHED as LIMIT
 from gempy_gan_bench.calibration.ranks import band, expected_coverage
 from gempy_gan_bench.memory.helmholtz.plan import Plan
 from gempy_gan_bench.memory.helmholtz.problem import Problem
-from gempy_gan_bench.memory.helmholtz.running import EXACT, HONOURED, MEMORIZED, NETWORK, PSEUDO, PUBLISHED, TRUE
+from gempy_gan_bench.memory.helmholtz.running import EXACT, HONOURED, MEMORIZED, NETWORK, PSEUDO, PUBLISHED, TRUE, UNCONDITIONAL
 from gempy_gan_bench.memory.helmholtz.tables import compared, draws_of, plan_from
 
-COLOURS = {PUBLISHED: "#E69F00", HONOURED: "#009E73", PSEUDO: "#0072B2", EXACT: "#222222"}
+COLOURS = {PUBLISHED: "#E69F00", HONOURED: "#009E73", PSEUDO: "#0072B2", EXACT: "#222222", UNCONDITIONAL: "#CC79A7"}
 
 
 def pictures(record: Mapping[str, Any]) -> list[Any]:
@@ -50,6 +50,7 @@ def _maps(shown: Sequence[Mapping[str, Any]], problem: Problem) -> Any:
         axes[0, k].set_title(f"{prior} {n or ''}\n{name}", fontsize=8)
     for ax in axes.flat:
         ax.tick_params(labelsize=6)
+        ax.locator_params(nbins=3)
     axes[0, 0].set_ylabel("z (km)", fontsize=7)
     axes[1, 1].set_xlabel("x (km)", fontsize=7)
     fig.colorbar(mesh, ax=axes[0], label="mean velocity (km/s)", pad=0.01)
@@ -62,7 +63,7 @@ def _scatter(shown: Sequence[Mapping[str, Any]], problem: Problem) -> Any:
     from gempy_gan.plot.style import GREY, figure
 
     one, two = np.argsort(-problem.modes.amplitudes.ravel(), kind="stable")[1:3]
-    fig = figure(3.2 * len(problem.plan.sizes), 3.2)
+    fig = figure(3.2 * len(problem.plan.sizes), 3.6)
     for ax, n in zip(fig.subplots(1, len(problem.plan.sizes), squeeze=False)[0], problem.plan.sizes, strict=True):
         training = problem.training_set(n).flatten(1)
         ax.scatter(training[:, one], training[:, two], s=6, color=GREY, label="training", zorder=0)
@@ -79,7 +80,7 @@ def _scatter(shown: Sequence[Mapping[str, Any]], problem: Problem) -> Any:
         ax.plot(truth[one], truth[two], "*", color="#CC79A7", ms=12, mec="black", label="truth")
         ax.set(title=f"n = {n}", xlabel=f"coefficient {tuple(map(int, divmod(one, problem.plan.modes)))}")
     fig.axes[0].set_ylabel(f"coefficient {tuple(map(int, divmod(two, problem.plan.modes)))}")
-    fig.axes[0].legend(fontsize=6)
+    _legend_below(fig)
     return fig
 
 
@@ -87,7 +88,7 @@ def _ratios(found: Sequence[Mapping[str, Any]], plan: Plan) -> Any:
     """Distribution functions of the ratios, of all truths together, beside those of fresh draws of the true prior."""
     from gempy_gan.plot.style import GREY, figure
 
-    fig = figure(3.2 * len(plan.sizes), 3.0)
+    fig = figure(3.2 * len(plan.sizes), 3.5)
     for ax, n in zip(fig.subplots(1, len(plan.sizes), squeeze=False)[0], plan.sizes, strict=True):
         groups: dict[str, list[Any]] = {}
         for piece in found:
@@ -105,7 +106,7 @@ def _ratios(found: Sequence[Mapping[str, Any]], plan: Plan) -> Any:
         ax.axvline(LIMIT, color=GREY, lw=0.8, ls=":")
         ax.set(title=f"n = {n}", xlabel="distance ratio", xlim=(0, 1))
     fig.axes[0].set_ylabel("share of draws below")
-    fig.axes[0].legend(fontsize=6)
+    _legend_below(fig)
     return fig
 
 
@@ -151,6 +152,11 @@ def _ranks(record: Mapping[str, Any]) -> Any:
 
 def _one(shown: Sequence[Mapping[str, Any]], prior: str, n: int, sampler: str) -> Mapping[str, Any]:
     return next(piece for piece in shown if (piece["prior"], piece["n"], piece["sampler"]) == (prior, n, sampler))
+
+
+def _legend_below(fig: Any) -> None:
+    """The legend of the last axes, below all of them, where it covers nothing."""
+    fig.legend(*fig.axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=7, frameon=False)
 
 
 def _named(piece: Mapping[str, Any]) -> str:
