@@ -295,10 +295,9 @@ def told_by(study: Study) -> dict[str, Any]:
 
 def health_of(study: Study) -> dict[str, Health]:
     """What the readers of the study's files find, by well and by seismic file; for that they are read again."""
-    found = {well.name: well.health for section in study.wells for well in read_wells(study, section)}
-    for section in study.seismic:
-        found[section.file] = read(study.path(section.file), domain=section.domain, **section.read).health
-    return found
+    data = read_data(study)
+    of_wells = {well.name: well.health for _, wells in data.wells for well in wells}
+    return of_wells | {section.file: cube.health for section, cube in data.cubes}
 
 
 def _write_data(known: Constraints, withheld: Constraints, folder: Path) -> list[Path]:

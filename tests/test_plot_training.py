@@ -89,7 +89,7 @@ def test_a_walk_shows_the_property_asked_for():
     other = plot.latent_walk(Linear(), steps=2)
     mine, theirs = (next(ax.images[0].get_array() for ax in f.axes if ax.images) for f in (figure, other))
     np.testing.assert_allclose(-10 * mine, theirs, rtol=1e-5)
-    with pytest.raises(GempyGanError, match="no property 'gas'. It has: porosity, other"):
+    with pytest.raises(GempyGanError, match=r"no property 'gas'. It has: porosity, other"):
         plot.latent_walk(Linear(), property="gas")
     with pytest.raises(GempyGanError, match="at least 2"):
         plot.latent_walk(Linear(), steps=1)
@@ -122,7 +122,7 @@ def test_seismic_stands_beside_what_a_realization_predicts():
     np.testing.assert_allclose(images[0], data[:, 2].T)
     np.testing.assert_allclose(images[1], 5 * values[2, 0, :, 2].T, rtol=1e-5)
     np.testing.assert_allclose(images[2], (5 * values[2, 0, :, 2] - data[:, 2]).T / 2, rtol=1e-4, atol=1e-6)
-    with pytest.raises(GempyGanError, match="no seismic data 'mid'. The constraints hold: near, far"):
+    with pytest.raises(GempyGanError, match=r"no seismic data 'mid'. The constraints hold: near, far"):
         plot.seismic(made, Constraints(grid, near, far), "mid")
     with pytest.raises(GempyGanError, match="hold: none"):
         plot.seismic(made, Constraints(grid, HardData([[0, 0, 0]], [0.1], 0.1, "porosity")))
