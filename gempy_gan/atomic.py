@@ -70,7 +70,7 @@ def scratch_beside(target: Path) -> Iterator[Path]:
         with locked(scratch / LOCK, f"{scratch} belongs to another process. Try again."):
             yield scratch
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        _remove(scratch)
 
 
 def clear_away(folder: Path) -> None:
@@ -78,7 +78,7 @@ def clear_away(folder: Path) -> None:
     for left in _left_behind(folder):
         if (left / MOVING).is_file() and (left / "new").is_dir():
             _go_on(left, folder)
-        shutil.rmtree(left, ignore_errors=True)
+        _remove(left)
 
 
 def check_in_place(path: Path) -> None:
@@ -105,6 +105,18 @@ def flush(folder: Path) -> None:
 
 def _left_behind(folder: Path) -> list[Path]:
     return [found for found in folder.glob(f"{PREFIX}*") if found.is_dir() and not found.is_symlink() and not _in_use(found)]
+
+
+def _remove(scratch: Path) -> None:
+    """Remove a folder: first the note, when nothing is left to move, and last the lock, which tells who owns the rest."""
+    with suppress(OSError):
+        (scratch / MOVING).unlink(missing_ok=True)
+        for each in scratch.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each, ignore_errors=True)
+            elif each.name != LOCK:
+                each.unlink(missing_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _in_use(scratch: Path) -> bool:

@@ -37,7 +37,7 @@ def write_constraints(constraints: Constraints, path: str | os.PathLike[str]) ->
     with staged(Path(path)) as file:
         try:
             xr.DataTree.from_dict(groups).to_netcdf(file, engine="netcdf4")
-        except RuntimeError as error:  # how the HDF5 library reports a disk that refuses
+        except (RuntimeError, PermissionError) as error:  # how the HDF5 library reports a disk that refuses, or is full at once
             raise OSError(f"{error} (is the disk full?)") from error
     return Path(path)
 

@@ -36,7 +36,7 @@ def write(ensemble: Ensemble, path: Path, compression: int = 0) -> list[Path]:
             for index in range(len(ensemble)):
                 for name in growing:
                     file[name][index] = ensemble.dataset[name].isel(realization=index).values
-    except RuntimeError as error:  # how the HDF5 library reports a disk that refuses
+    except (RuntimeError, PermissionError) as error:  # how the HDF5 library reports a disk that refuses, or is full at once
         raise OSError(f"{error} (is the disk full?)") from error
     return [path]
 
