@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class Grid:
     extent: Extent
     resolution: tuple[int, int, int]
     rotation: float = 0.0
-    active: NDArray[np.bool_] | None = None
+    active: NDArray[np.bool_] | None = field(default=None, repr=False)
     frame: Frame = None  # type: ignore[assignment]  # never None once built
 
     def __post_init__(self) -> None:

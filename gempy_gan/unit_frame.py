@@ -34,7 +34,7 @@ class Faults:
     offset by an earlier one. `codes` (b,) are the blocks that occur: the sum of 2^k over the faults on whose far side they lie.
     """
 
-    sides: Lattice
+    sides: Lattice = field(repr=False)
     jumps: Floats
     codes: NDArray[np.int64]
 
@@ -179,7 +179,7 @@ class ScalarFrame(UnitFrame):
     field up or down, so that nothing is interpolated across it.
     """
 
-    t: Lattice = field(default_factory=lambda: np.zeros((2, 2, 2), dtype=np.float32))
+    t: Lattice = field(repr=False, default_factory=lambda: np.zeros((2, 2, 2), dtype=np.float32))
     offsets: Floats = field(default_factory=lambda: np.zeros(1))
     kind: ClassVar[str] = "scalar"
 
@@ -231,8 +231,8 @@ class SurfaceFrame(UnitFrame):
     `levels` is the number of the lattice's nodes along z, on which the faults' fields lie.
     """
 
-    base: Lattice = field(default_factory=lambda: np.zeros((1, 2, 2), dtype=np.float32))
-    top: Lattice = field(default_factory=lambda: np.ones((1, 2, 2), dtype=np.float32))
+    base: Lattice = field(repr=False, default_factory=lambda: np.zeros((1, 2, 2), dtype=np.float32))
+    top: Lattice = field(repr=False, default_factory=lambda: np.ones((1, 2, 2), dtype=np.float32))
     kind: ClassVar[str] = "surfaces"
 
     def arrays(self) -> Arrays:
