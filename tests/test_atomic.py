@@ -14,6 +14,7 @@ from ensembles import POROSITY
 import gempy_gan as gg
 from gempy_gan import atomic
 from gempy_gan.atomic import clear_away, replace_file, scratch_beside, staged
+from gempy_gan.cli.describe import describe
 from gempy_gan.formats.zarr import EnsembleStore
 from gempy_gan.locks import is_held, locked
 from gempy_gan.training_sets import make_training_set
@@ -131,7 +132,7 @@ def test_samples_are_resumed_and_another_run_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(EnsembleStore, "append", append)
     with pytest.raises(KeyboardInterrupt):
         gg.sample("gaussian", GRID, n=4, seed=3, store=tmp_path / "e.zarr")
-    assert len(gg.read(tmp_path / "e.zarr")) == 2
+    assert next(describe(gg.read(tmp_path / "e.zarr"))) == "ensemble of 2 realizations, of a run of 4"
     with pytest.raises(gg.GempyGanError, match="differs in seed"):
         gg.sample("gaussian", GRID, n=4, seed=4, store=tmp_path / "e.zarr", resume=True)
     resumed = gg.sample("gaussian", GRID, n=4, seed=3, store=tmp_path / "e.zarr", resume=True)

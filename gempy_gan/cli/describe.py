@@ -66,7 +66,9 @@ def _seismic(cube: SeismicCube) -> Iterator[str]:
 
 
 def _ensemble(ensemble: Ensemble) -> Iterator[str]:
-    yield f"ensemble of {len(ensemble)} realizations"
+    asked = ensemble.provenance.get("n", 0)  # of a run that was interrupted, or of which some were selected
+    part = f", of a run of {asked}" if isinstance(asked, int) and asked > len(ensemble) else ""
+    yield f"ensemble of {len(ensemble)} realizations{part}"
     yield from _grid(ensemble.grid)
     for prop in ensemble.properties:
         codes = ", ".join(f"{code} = {label}" for code, label in prop.facies.items())
