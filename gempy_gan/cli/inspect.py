@@ -201,7 +201,8 @@ def _relations(found: Sequence[Inspected]) -> list[str]:
             where = f"{nearest:.0f} m from the nearest trace of {name}"
             if cube.binning is not None and cube.binning.is_3d:
                 inline, crossline = cube.binning.lines(head)[0]
-                where += f", at inline {inline:.1f}, crossline {crossline:.1f}"
+                inside = ((cube.lines.min(axis=0) <= [inline, crossline]) & ([inline, crossline] <= cube.lines.max(axis=0))).all()
+                where += f", {'at' if inside else 'outside, would be at'} inline {inline:.1f}, crossline {crossline:.1f}"
             lines.append(f"{title}: {where}")
     return lines
 
