@@ -167,6 +167,8 @@ def test_a_page_keeps_to_its_size_and_says_what_it_left_out(tmp_path):
     assert own["layers"][-1]["label"] == "realization 99"
     assert "rounded to 1/63" in small.read_text(encoding="utf-8")
     np.testing.assert_allclose(value(own["layers"][first], (16, 16, 8)), made.values[0, 0], atol=0.52 / 63)
+    assert set(codes(own["layers"][first], (16, 16, 8)).ravel() % 4) <= {0, LEVELS % 4}
+    assert set(codes(own["layers"][0], (16, 16, 8)).ravel() % 4) == {0, 1, 2, 3}  # statistics are not rounded
     with pytest.raises(GempyGanError, match="Allow more megabytes"):
         write_view(made, tmp_path / "none.html", megabytes=0.07)
     with pytest.raises(GempyGanError, match="Expected a positive number"):

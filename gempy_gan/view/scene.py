@@ -283,7 +283,7 @@ def _realization(ensemble: Ensemble, prop: Property, thin: Thinned, index: int, 
         "low": low,
         "high": high,
         "lut": "value",
-        "data": pack(quantized(values.astype(np.float64), low, high, active)),
+        "data": pack(quantized(values.astype(np.float64), low, high, active, coarse)),
     }
 
 
