@@ -136,7 +136,7 @@ def _posterior(piece: Piece, problem: Problem, out: Path) -> dict[str, Any]:
     prior = prior_of(piece.prior, piece.n, problem, out)
     if piece.sampler == UNCONDITIONAL:
         draws = prior.sample(problem.plan.nulls // 4, problem.generator(DRAWN)).flatten(1).tolist()
-        nothing = {"chi2": [], "chi2_truth": None, "misfit": [], "effective": None, "cpu_s": None}
+        nothing: dict[str, Any] = {"chi2": [], "chi2_truth": None, "misfit": [], "effective": None, "cpu_s": None}
         return {**asdict(piece), "draws": draws, **nothing}
     data = problem.data(problem.truth(piece.truth), piece.frequencies)
     began = time.process_time()
