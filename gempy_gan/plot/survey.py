@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_DOTS = 4000  # traces that are drawn one by one; of more, every so many
 NAMED_WELLS = 60
+LABELLED = 0.15  # of all surveys' width, below which the corners of one have no room for labels
 
 
 def survey_map(surveys: Mapping[str, SeismicCube], wells: Mapping[str, WellLog] | None = None, ax: Axes | None = None) -> Figure:
@@ -34,26 +35,32 @@ def survey_map(surveys: Mapping[str, SeismicCube], wells: Mapping[str, WellLog] 
         raise GempyGanError("There is nothing to draw. Expected a survey, or a well with a position.")
     ax = style.axes(ax, 7, 6)
     for (name, cube), colour in zip(surveys.items(), cycle((style.OKABE_ITO[4], style.OKABE_ITO[2], style.OKABE_ITO[6]))):
-        _survey(ax, name, cube, colour)
+        _survey(ax, name, cube, colour, _width([*surveys.values()]))
     for name, well in placed.items():
         _well(ax, name, well, len(placed) <= NAMED_WELLS)
     ax.margins(0.12)
-    ax.set(xlabel="easting (m)", ylabel="northing (m)", aspect="equal")
+    ax.set(xlabel="easting (m)", ylabel="northing (m)")
+    ax.set_aspect("equal", adjustable="datalim")  # a single line keeps room around it
     ax.ticklabel_format(style="plain", useOffset=False)
     ax.tick_params(axis="x", rotation=30)
     if surveys:
-        ax.legend(loc="upper left", bbox_to_anchor=(0, 1.09), ncols=3, frameon=False)
+        ax.legend(loc="best", fontsize=8)
     style.plain(ax)
     return style.figure_of(ax)
 
 
-def _survey(ax: Axes, name: str, cube: SeismicCube, colour: str) -> None:
+def _width(surveys: Sequence[SeismicCube]) -> float:
+    return float(np.ptp(np.vstack([cube.xy for cube in surveys]), axis=0).max())
+
+
+def _survey(ax: Axes, name: str, cube: SeismicCube, colour: str, width: float) -> None:
     live = cube.xy[~cube.dead]
     every = max(1, len(live) // MOST_DOTS)
     ax.plot(*live[::every].T, ".", color=colour, markersize=2 if len(live) > 200 else 4, alpha=0.35, zorder=1)
     outline = _outline(cube)
     ax.plot(*outline.T, color=colour, linewidth=1.4, label=f"{name}, {len(live)} live traces", zorder=2)
-    for index in _corners(cube):
+    large = np.ptp(cube.xy, axis=0).max() > LABELLED * width
+    for index in _corners(cube) if large else []:
         inline, crossline = cube.lines[index]
         ax.annotate(f"{inline}/{crossline}", cube.xy[index], fontsize=7, color=colour, textcoords="offset points", xytext=(3, 3))
 
