@@ -100,7 +100,7 @@ def _wait_for_change(process: Any, folder: Path, before: list[int]) -> None:
     end = time.monotonic() + PATIENCE
     while process.exitcode is None and _stamps(folder) == before:
         assert time.monotonic() < end
-        time.sleep(0.001)
+        time.sleep(0.003)
 
 
 def _stamps(folder: Path) -> list[int]:
