@@ -281,7 +281,7 @@ class Synthetic:
         key = (m.dtype, m.device)
         if key not in self._cast and self._responses is not None:
             found = self._responses
-            self._cast[key] = found.like(m) if isinstance(found, Responses) else found.to(m)
+            self._cast[key] = found if isinstance(found, Responses) else found.to(m)
         return self._cast.get(key)
 
     def _times(self, cells: Tensor) -> Tensor:

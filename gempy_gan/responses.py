@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,14 @@ class Responses:
     """Traces of reflectors (columns, samples, faces), as the matrix from reflectors to samples and its transpose.
 
     A reflector is seen by the samples within the wavelet's reach alone: of a dense table most would be zeros, and reading those
-    takes most of the time.
+    takes most of the time. Torch gets its matrices when a product first needs them: inside a transform of torch.func, where none
+    can be made, a product is not.
     """
 
     shape: tuple[int, int, int]
-    matrix: Tensor
-    transposed: Tensor
+    matrix: Any
+    transposed: Any
+    _made: dict[tuple[bool, torch.dtype, torch.device], Tensor] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, wavelet: Wavelet, axis: NDArray[np.float64], faces: NDArray[np.float64]) -> Responses:
@@ -39,7 +41,7 @@ class Responses:
         sample = np.arange(start[-1]) - start[reflector] + first[reflector]
         value = wavelet.at(axis[sample] - faces.ravel()[reflector])
         transposed = csr_matrix((value, reflector // j * len(axis) + sample, start), shape=(k * j, k * len(axis)))
-        return cls((k, len(axis), j), _sparse(transposed.T.tocsr()), _sparse(transposed))
+        return cls((k, len(axis), j), transposed.T.tocsr(), transposed)
 
     @staticmethod
     def size(wavelet: Wavelet, axis: NDArray[np.float64], faces: NDArray[np.float64]) -> int:
@@ -47,9 +49,12 @@ class Responses:
         step = float(np.diff(axis).min()) if len(axis) > 1 else np.inf
         return int(faces.size * min(len(axis), 2 * wavelet.reach / step + 1))
 
-    def like(self, m: Tensor) -> Responses:
-        """The same numbers, of the kind and on the device of a tensor."""
-        return Responses(self.shape, self.matrix.to(m), self.transposed.to(m))
+    def product(self, transpose: bool, like: Tensor) -> Tensor:
+        """The matrix, or its transpose, of the kind and on the device of a tensor."""
+        key = transpose, like.dtype, like.device
+        if key not in self._made:
+            self._made[key] = _sparse(self.transposed if transpose else self.matrix).to(like)
+        return self._made[key]
 
     def __call__(self, coefficients: Tensor) -> Tensor:
         """Traces (n, k, s) of reflection coefficients (n, k, j)."""
@@ -66,7 +71,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, responses: Responses, transpose: bool) -> Tensor:
         """One row after the other: a product with several at once takes longer."""
-        matrix = responses.transposed if transpose else responses.matrix
+        matrix = responses.product(transpose, x)
         return torch.stack([matrix.mv(row) for row in x])
 
     @staticmethod

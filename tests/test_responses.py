@@ -23,14 +23,14 @@ def made():
 def test_traces_are_those_of_the_table(made):
     responses, table, c = made
     torch.testing.assert_close(responses(c), torch.einsum("nkj,ksj->nks", c, table), rtol=0, atol=1e-12)
-    single = responses.like(torch.zeros(1))(c.float())
+    single = responses(c.float())
     assert single.dtype == torch.float32
     torch.testing.assert_close(single.double(), responses(c), rtol=0, atol=1e-6)
 
 
 def test_most_of_the_table_is_left_out(made):
     responses, table, _ = made
-    held = responses.matrix.values().numel()
+    held = responses.matrix.nnz
     assert held < 0.4 * table.numel()
     assert held <= Responses.size(RICKER, AXIS, np.zeros((5, 4)))
 
@@ -43,3 +43,14 @@ def test_products_with_the_jacobian_and_its_transpose(made):
     y = torch.rand_like(traces)
     torch.testing.assert_close((traces * y).sum(), (c * pull(y)[0]).sum())
     assert torch.autograd.gradgradcheck(lambda x: responses(x).square(), c.requires_grad_())
+
+
+def test_they_may_be_asked_inside_a_transform_first():
+    """As guided denoising does: torch makes no sparse tensor inside torch.func."""
+    faces = np.sort(np.random.default_rng(1).uniform(0.0, 0.1, (3, 4)), axis=1)
+    c = torch.rand(2, 3, 4, dtype=torch.float64)
+    traces, pull = torch.func.vjp(Responses.of(RICKER, AXIS, faces), c)
+    again = Responses.of(RICKER, AXIS, faces)
+    assert torch.allclose(traces, again(c))
+    weight = torch.rand_like(traces)
+    assert torch.allclose((pull(weight)[0] * c).sum(), (weight * traces).sum())
