@@ -94,7 +94,7 @@ class LearnedPrior(Prior):
 
     @classmethod
     def learned_from(cls, preset: str, volume: Shape) -> Shape:
-        """The boxes that a preset learns from, of volumes of one shape, where the user asks for none: its own, or whole volumes."""
+        """The boxes that a preset learns from, of volumes of one shape, where none are asked for: its own, or whole volumes."""
         return SHAPES.get(preset, volume)
 
     @classmethod

@@ -5,7 +5,22 @@ from __future__ import annotations
 import click
 
 from gempy_gan import __version__
-from gempy_gan.cli import constrain, demo, diagnose, export, inspect, invert, logs, plugins, report, run, sample, train, validate, view
+from gempy_gan.cli import (
+    constrain,
+    demo,
+    diagnose,
+    export,
+    inspect,
+    invert,
+    logs,
+    plugins,
+    report,
+    run,
+    sample,
+    train,
+    validate,
+    view,
+)
 from gempy_gan.cli.guard import GuardedGroup
 
 
