@@ -238,7 +238,7 @@ model = "model.gempy"
 element = "Reservoir"
 extent = {list(EXTENT)}
 resolution = {list(RESOLUTION)}
-frame = "box"              # flat layers; "scalar" would follow the unit's
+frame = "box"              # flat layers; "scalar" would follow those of the unit
 
 [wells]                    # positions and datum stand in the LAS headers
 files = ["wells/*.las"]
@@ -268,7 +268,7 @@ rescaled_to = {cells}      # metres: the geology is stretched from cells of 50 x
 [strategy]                 # the denoiser knows the wells, and is guided to the seismic
 name = "guided"
 steps = 24
-spread = 0.6               # more than the prior's own 0.3: the data count for more against a network that is still learning
+spread = 0.6               # more than the 0.3 of the prior: the data count for more against a network that is still learning
 
 [output]
 folder = "out"

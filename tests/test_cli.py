@@ -72,6 +72,14 @@ def failing(error):
 # Light
 
 
+def test_the_commands_are_listed_in_the_order_of_their_use_and_told_in_full(run):
+    _, stdout, _ = run("--help")
+    listed = [line for line in stdout.partition("Commands:\n")[2].splitlines() if line.startswith("  ")]
+    assert [line.split()[0] for line in listed[: len(main.commands)]] == list(main.commands)
+    assert not any(line.endswith("...") for line in listed)
+    assert "gempy-gan demo" in stdout.splitlines()[-2]
+
+
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["plugins"], ["plugins", "--json"], ["sample", "--help"], ["nonsense"]]
 )

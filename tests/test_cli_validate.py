@@ -150,9 +150,9 @@ def test_labels_are_answered(trained):
     ("arguments", "code", "message"),
     [
         (["gausian", "--against", "real.zarr"], 1, "No prior is named 'gausian'"),
-        (["no.zarr", "--against", "real.zarr"], 1, "no.zarr is no Zarr 3 store"),
+        (["no.zarr", "--against", "real.zarr"], 1, "no.zarr does not exist"),
         (["no.safetensors", "--against", "real.zarr"], 1, "no.safetensors"),
-        (["fresh.zarr", "--against", "no.zarr"], 1, "no.zarr is no Zarr 3 store"),
+        (["fresh.zarr", "--against", "no.zarr"], 1, "no.zarr does not exist"),
         (["fresh.zarr", "--against", "real.zarr", "--only", "swd"], 1, "figures swd are not known. Known: histogram"),
         (["fresh.zarr", "--against", "real.zarr", "--json", "no/v.json"], 2, "its folder does not exist"),
         (["fresh.zarr", "--against", "real.zarr", "--flips", "z"], 1, "mirrored along 'z'"),

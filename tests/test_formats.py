@@ -413,6 +413,29 @@ def test_metadata_of_another_grid_are_refused(tmp_path, name):
         module.read(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("e.roff", "e_grid.roff"),
+        ("e.roff", "e--porosity--0.roff"),
+        ("e.grdecl", "e--porosity--0.grdecl"),
+        ("e.egrid", "e--facies--1.grdecl"),
+    ],
+)
+def test_a_part_of_an_ensemble_names_the_whole(tmp_path, name, part):
+    module = format_of(tmp_path / name)
+    module.write(block(), tmp_path / name)
+    with pytest.raises(FormatError, match=rf"{part} is a part of an ensemble\. Read .*{name}, which stands for all of its files"):
+        module.read(tmp_path / part)
+
+
+@pytest.mark.parametrize("name", ["e--f.roff", "e_grid.roff", "e--f.grdecl"])
+def test_a_whole_may_be_called_like_a_part(tmp_path, name):
+    module = format_of(tmp_path / name)
+    module.write(block(), tmp_path / name)
+    assert_same(module.read(tmp_path / name), block())
+
+
 @pytest.mark.parametrize("flip", [1, -1])
 def test_a_grid_made_by_xtgeo_is_read(tmp_path, flip):
     """Both handednesses: a row-flipped grid counts j from the far side."""

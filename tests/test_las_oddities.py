@@ -452,7 +452,7 @@ def test_settings_go_to_the_readers_that_know_them(files):
 def test_inspect_draws_surveys_and_wells(files):
     code, stdout, _ = inspect(files / "cube.sgy", files / "w.las", "--map", files / "map.png")
     assert code == 0
-    assert "map of 1 surveys and 1 wells" in stdout
+    assert "map of 1 survey and 1 well" in stdout
     assert (files / "map.png").read_bytes().startswith(b"\x89PNG")
     assert "There is nothing to draw" in inspect(files / "bad.las", "--map", files / "none.png")[2]
 

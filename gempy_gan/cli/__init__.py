@@ -24,7 +24,11 @@ from gempy_gan.cli import (
 from gempy_gan.cli.guard import GuardedGroup
 
 
-@click.group(cls=GuardedGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=GuardedGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with 'gempy-gan demo'. 'gempy-gan COMMAND --help' explains a command; the options above stand before COMMAND.",
+)
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an error, and every warning.")
 @click.option("--plugin", "files", multiple=True, metavar="FILE", help="Add a plugin from one Python file; may be repeated.")

@@ -67,6 +67,10 @@ class GuardedGroup(click.Group):
     Its option `--debug` lets errors and all warnings through as Python shows them.
     """
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which they were added: that in which they are used."""
+        return list(self.commands)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a warning of the package is one line on stderr, those of other libraries are left to --debug."""
         debug = bool(ctx.params.get("debug"))

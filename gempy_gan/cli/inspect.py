@@ -219,7 +219,11 @@ def _draw(found: Sequence[Inspected], path: str) -> None:
     figure = survey_map(surveys, wells)
     with staged(Path(path)) as file:
         save(figure, file)
-    click.echo(f"{path}: map of {len(surveys)} surveys and {len(wells)} wells")
+    click.echo(f"{path}: map of {_count(surveys, 'survey')} and {_count(wells, 'well')}")
+
+
+def _count(things: Mapping[str, Any], name: str) -> str:
+    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
 
 
 def _write(found: Sequence[Inspected], path: str) -> None:

@@ -11,7 +11,7 @@ from gempy_gan.cli.export import Selection
 from gempy_gan.cli.settings import with_settings
 
 
-@click.command("logs")
+@click.command("logs", short_help="Write what ENSEMBLE says along wells, as LAS.")
 @click.argument("ensemble")
 @click.argument("wells", nargs=-1, required=True, metavar="WELL...")
 @click.option("-o", "--out", required=True, metavar="FOLDER", help="Where the logs go, a LAS file for each well.")
@@ -26,7 +26,7 @@ def command(
     realizations: list[int] | None,
     settings: tuple[tuple[str, Any], ...],
 ) -> None:
-    """What ENSEMBLE says along wells: mean, quantiles and facies probabilities as curves.
+    """Write what ENSEMBLE says along wells, as LAS: mean, quantiles and facies probabilities as curves.
 
     Each WELL is a LAS file, placed by its header; --set goes to the reader: --set kb=30 --set 'xy=[432100, 6471000]', or
     --set survey=path. The trajectory of a deviated well, which LAS cannot hold, is written beside its log as CSV.

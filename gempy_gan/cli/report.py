@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gempy_gan.study import Study
 
 
-@click.command("report")
+@click.command("report", short_help="Write one page on ENSEMBLE: inputs, pictures, diagnosis.")
 @click.argument("ensemble")
 @click.option("-o", "--out", default="report.html", show_default=True, metavar="FILE", help="The page to be written.")
 @click.option("--study", metavar="STUDY", help="The study that made it: its text, the findings of its files, how to repeat it.")

@@ -11,7 +11,7 @@ from gempy_gan.cli.guard import Interrupted, import_torch
 from gempy_gan.cli.settings import Setting, with_settings
 
 
-@click.command("train")
+@click.command("train", short_help="Train PRIOR on a training set or a simulator.")
 @click.argument("prior")
 @click.option("--data", required=True, metavar="SET|SIMULATOR", help="A training set (.zarr, .nc), or a simulator's name.")
 @click.option("-o", "--out", required=True, metavar="FOLDER", help="Where weights, card, pictures, log and checkpoints go.")
@@ -26,14 +26,31 @@ from gempy_gan.cli.settings import Setting, with_settings
 @click.option(
     "--flips", type=click.Choice(["", "x", "y", "xy"]), help="Mirror volumes along these axes. Default: as the data say."
 )
-@click.option("--precision", default="auto", show_default=True, help="bf16-mixed, 32-true, or what suits the hardware.")
+@click.option(
+    "--precision", default="auto", show_default=True, metavar="NAME", help="bf16-mixed, 32-true, or what suits the hardware."
+)
 @click.option("--devices", default=1, show_default=True, type=click.IntRange(min=1), metavar="N", help="GPUs, or processes.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), metavar="N", help="Processes that simulate.")
-@click.option("--first", default=256, show_default=True, type=click.IntRange(min=1), help="Volumes simulated before it starts.")
-@click.option("--fresh", default=1.0, show_default=True, type=click.FloatRange(min=0), help="Volumes simulated for each step.")
-@click.option("--keep", default=20_000, show_default=True, type=click.IntRange(min=1), help="Simulated volumes learned from.")
-@click.option("--save-minutes", default=5.0, show_default=True, type=click.FloatRange(min=0), help="Between two checkpoints.")
-@click.option("--look-minutes", default=10.0, show_default=True, type=click.FloatRange(min=0), help="Between two pages; 0: none.")
+@click.option(
+    "--first", default=256, show_default=True, type=click.IntRange(min=1), metavar="N", help="Volumes simulated before it starts."
+)
+@click.option(
+    "--fresh", default=1.0, show_default=True, type=click.FloatRange(min=0), metavar="X", help="Volumes simulated for each step."
+)
+@click.option(
+    "--keep", default=20_000, show_default=True, type=click.IntRange(min=1), metavar="N", help="Simulated volumes learned from."
+)
+@click.option(
+    "--save-minutes", default=5.0, show_default=True, type=click.FloatRange(min=0), metavar="M", help="Between two checkpoints."
+)
+@click.option(
+    "--look-minutes",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    metavar="M",
+    help="Between two pages that show how it goes; 0: none.",
+)
 @click.option("--simulator", multiple=True, type=Setting(), metavar="NAME=VALUE", help="Set an option of the simulator.")
 @with_settings
 def command(prior: str, out: str, labels: str | None, settings: Any, simulator: Any, **options: Any) -> None:

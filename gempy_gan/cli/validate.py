@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gempy_gan.learning import LearnedPrior
 
 
-@click.command("validate")
+@click.command("validate", short_help="Compare volumes of PRIOR with real ones.")
 @click.argument("prior")
 @click.option("--against", required=True, metavar="FILE", help="Real volumes that the prior was not trained on.")
 @click.option("--training", metavar="FILE", help="The training images: tests whether the prior has memorized them.")

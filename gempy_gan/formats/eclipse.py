@@ -69,6 +69,7 @@ def read(path: Path) -> Ensemble:
     xtgeo = load_xtgeo()
     if not path.is_file():
         raise FormatError(f"{path} does not exist. Check the path.")
+    property_files.check_whole(path)
     metadata = read_sidecar(path)
     if not _is_binary(path):
         _check_claims(path)

@@ -43,6 +43,16 @@ def value_files(path: Path, suffix: str) -> dict[tuple[str, int], Path]:
     return {(match["name"], int(match["label"] or 0)): file for match, file in found if match}
 
 
+def check_whole(path: Path) -> None:
+    """Raise FormatError for one of the files that an ensemble was written to, such as `e--porosity--7.roff` of `e.roff`."""
+    whole = path.stem.partition("--")[0].removesuffix("_grid")
+    if whole == path.stem or sidecar(path).is_file():
+        return
+    for file in sorted(path.parent.glob("*.json")):
+        if file.name in {sidecar(path.with_name(whole + suffix)).name for suffix in (path.suffix, ".egrid", ".EGRID")}:
+            raise FormatError(f"{path} is a part of an ensemble. Read {file.with_suffix('')}, which stands for all of its files.")
+
+
 def assemble(path: Path, metadata: Metadata | None, files: PropertyFiles, geometry: Any, load: Load) -> Ensemble:
     """The ensemble of these files; `load` reads one of them, as (ni, nj, nk) with k as in the file, and its property.
 

@@ -66,6 +66,7 @@ def read(path: Path) -> Ensemble:
     Raises FormatError when they are missing, incomplete or no ROFF, or the grid is not regular.
     """
     xtgeo = load_xtgeo()
+    property_files.check_whole(path)
     metadata = read_sidecar(path)
     files = _find(path, None if metadata is None else metadata.get("layout"))
     geometry = _reading(xtgeo.grid_from_file, files.grid)

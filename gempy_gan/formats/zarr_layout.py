@@ -73,6 +73,8 @@ def load(path: Path) -> Metadata:
     try:
         root = read_json(path / "zarr.json")
     except (FileNotFoundError, NotADirectoryError):
+        if not path.exists():
+            raise FormatError(f"{path} does not exist. Check the path.") from None
         raise FormatError(f"{path} is no Zarr 3 store (it has no zarr.json). Check the path.") from None
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise FormatError(f"{path / 'zarr.json'} cannot be read: {error}. Expected the metadata of a Zarr 3 group.") from error
