@@ -343,7 +343,9 @@ def test_unconditional_realizations_are_kept_as_they_are_drawn(file, tmp_path, m
     monkeypatch.setattr(inversion, "BATCH_CELLS", grid.size)  # each realization is a batch of its own
     held = []
     append = EnsembleStore.append
-    monkeypatch.setattr(EnsembleStore, "append", lambda self, values: held.append(len(values)) or append(self, values))
+    monkeypatch.setattr(
+        EnsembleStore, "append", lambda self, values, *rest: held.append(len(values)) or append(self, values, *rest)
+    )
     kept = gg.sample(prior, grid, 3, store=tmp_path / "e.zarr")
     assert held == [1, 1, 1]
     whole = gg.sample(prior, grid, 3)

@@ -299,7 +299,7 @@ def test_the_command_passes_its_options_on(tmp_path):
         (["gaussian", "-o", "x.zarr", "--jobs", 2], "--jobs is for training sets, which a simulator makes"),
         (["gaussian", "-o", "x.zarr", "--start", 0], "--start is for training sets"),
         (["gaussian", "-o", "x.zarr", "--label", "a=1"], "--label is for training sets"),
-        (["toy-simulator", "-o", "x.zarr", "--grid", "c.nc", "--resume"], "--resume is for training sets"),
+        (["gaussian", "-o", "x.nc", "--grid", "c.nc", "--resume"], "--resume continues a store, which ends in .zarr"),
     ],
 )
 def test_what_the_command_cannot_do_is_a_usage_error(arguments, message):

@@ -160,7 +160,7 @@ def _check_same_distribution(one: Tensor, other: Tensor, contract: str) -> None:
 def _figures(values: Tensor) -> Tensor:
     cells = values.flatten(2)
     some = cells[:, :, :: max(1, cells.shape[2] // 7)].flatten(1)
-    return torch.cat([cells.mean(dim=2), cells.std(dim=2), some, some.square()], dim=1)
+    return torch.cat([cells.mean(dim=2), cells.std(dim=2, correction=0), some, some.square()], dim=1)
 
 
 def _check_denoiser(prior: DiffusionPrior, n: int, seed: int) -> None:
