@@ -8,7 +8,7 @@ import click
 
 
 @click.command("demo")
-@click.option("--out", default="demo", show_default=True, metavar="FOLDER", help="Where everything goes: a new folder.")
+@click.option("-o", "--out", default="demo", show_default=True, metavar="FOLDER", help="Where everything goes: a new folder.")
 @click.option(
     "-n", "--number", default=20, show_default=True, type=click.IntRange(min=1), metavar="N", help="Number of realizations."
 )

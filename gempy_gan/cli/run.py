@@ -7,7 +7,7 @@ import click
 
 @click.command("run")
 @click.argument("study")
-@click.option("--out", metavar="FOLDER", help="Write here instead of the study's own output folder.")
+@click.option("-o", "--out", metavar="FOLDER", help="Write here instead of the study's own output folder.")
 @click.option("--resume", is_flag=True, help="Continue where an interrupted run of this study stopped.")
 def command(study: str, out: str | None, resume: bool) -> None:
     """Run a whole study, as the TOML file STUDY says.

@@ -216,7 +216,7 @@ def _memorized(validation: Validation) -> Iterator[str]:
 
 
 def _row(f: Figure) -> tuple[str, ...]:
-    between = "" if f.low is None else f"{_short(f.low)}-{_short(f.high)}"
+    between = "" if f.low is None else f"{_short(f.low)}-{_short(f.high)}" if math.isfinite(f.low) else "-"
     met = {True: "yes", False: "NO", None: ""}[f.met]
     return f.key, _short(f.value), _short(f.floor), between, _short(f.ratio), str(f.target), met, f.meaning
 

@@ -7,7 +7,7 @@ import click
 from gempy_gan_bench.commands.table import check_outputs
 
 
-@click.command("exact")
+@click.command("exact", short_help="Compare strategies with a posterior that is known.")
 @click.option(
     "--tiles", default=(24, 200), multiple=True, type=click.IntRange(min=4), help="Modes of the prior; may be repeated."
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gempy_gan_bench.contenders import Contender
 
 
-@click.command("fluvial")
+@click.command("fluvial", short_help="Invert wells and seismic of held-out fluvial deposits.")
 @click.option("--prior", required=True, metavar="NAME", help="The prior: a name that 'gempy-gan plugins' lists, or a file.")
 @click.option("--strategy", "strategies", multiple=True, metavar="NAME", help="May be repeated. Default: the one recommended.")
 @click.option("--preset", default="quick", show_default=True, type=click.Choice(["quick", "standard", "paper"]))

@@ -11,7 +11,7 @@ from gempy_gan_bench.commands.table import check_outputs
 from gempy_gan_bench.memory import CASES
 
 
-@click.command("memory")
+@click.command("memory", short_help="Measure what memorization does to a posterior.")
 @click.option("--case", "name", required=True, type=click.Choice(list(CASES)), help="What is inverted.")
 @click.option("--preset", default="quick", show_default=True, metavar="NAME", help="quick: on a CPU; paper: as published.")
 @click.option("--set", "settings", multiple=True, type=Setting(), metavar="NAME=VALUE", help="An option of the case.")

@@ -10,7 +10,7 @@ from gempy_gan.cli.settings import Setting
 from gempy_gan_bench.commands.table import check_outputs
 
 
-@click.command("peers")
+@click.command("peers", short_help="Compare geology between wells with that of other tools.")
 @click.option("--peer", "names", multiple=True, metavar="NAME", help="DeeSse or SIS, of geone; may be repeated. Default: both.")
 @click.option("--prior", "priors", multiple=True, metavar="NAME", help="A prior; may be repeated. Default: fluvial-diffusion.")
 @click.option(

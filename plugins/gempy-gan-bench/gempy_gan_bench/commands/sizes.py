@@ -10,7 +10,7 @@ from gempy_gan.cli.settings import Setting
 from gempy_gan_bench.commands.table import check_outputs
 
 
-@click.command("sizes")
+@click.command("sizes", short_help="Measure what realizations of large grids cost.")
 @click.option(
     "--shape", "shapes", multiple=True, metavar="NXxNYxNZ", help="Cells; may be repeated. Default: 64, 128, 256 columns a side."
 )

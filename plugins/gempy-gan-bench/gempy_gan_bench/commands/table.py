@@ -16,7 +16,7 @@ def outputs(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command("table")
+@click.command("table", short_help="Merge what 'fluvial --out' left into one table.")
 @click.argument("folders", nargs=-1, required=True)
 @outputs
 def command(folders: tuple[str, ...], **written: str | None) -> None:

@@ -7,7 +7,7 @@ import click
 from gempy_gan_bench.commands.cache import user_cache, with_cache
 
 
-@click.command("truths")
+@click.command("truths", short_help="Show the truths, and how unusual they are.")
 @click.option("--preset", default="quick", show_default=True, type=click.Choice(["quick", "standard", "paper"]))
 @click.option(
     "--real", default=160, show_default=True, type=click.IntRange(min=30), metavar="N", help="Deposits to compare with."

@@ -10,7 +10,7 @@ from gempy_gan.cli.settings import Setting
 from gempy_gan_bench.commands.table import check_outputs
 
 
-@click.command("wells")
+@click.command("wells", short_help="Judge priors and strategies by wells not seen.")
 @click.argument("studies", nargs=-1, required=True, metavar="STUDY.toml...")
 @click.option("--folds", type=click.IntRange(min=2), help="Hold out the conditioning wells in turn, in so many folds.")
 @click.option("--set", "settings", multiple=True, type=Setting(), help="Of every study, such as strategy.steps=12.")
