@@ -251,3 +251,8 @@ def test_ensembles_that_do_not_fit(fresh):
         Volumes.of(two)
     one = gg.Ensemble.from_values(GRID, ["porosity"], fresh[:5, :1])
     assert len(Volumes.of(one, most=3)) == 3
+
+
+def test_bounds_that_are_not_known_are_one_dash():
+    row = str(Validation((Figure("connectivity", np.nan, np.nan, np.nan, np.nan),), 3, 3, 3, 50, SHAPE, 0)).splitlines()[1]
+    assert "---" not in row

@@ -48,9 +48,9 @@ def check_whole(path: Path) -> None:
     whole = path.stem.partition("--")[0].removesuffix("_grid")
     if whole == path.stem or sidecar(path).is_file():
         return
-    for file in sorted(path.parent.glob("*.json")):
-        if file.name in {sidecar(path.with_name(whole + suffix)).name for suffix in (path.suffix, ".egrid", ".EGRID")}:
-            raise FormatError(f"{path} is a part of an ensemble. Read {file.with_suffix('')}, which stands for all of its files.")
+    for suffix in (path.suffix, ".egrid", ".EGRID"):  # values of an .egrid stand in .grdecl
+        if sidecar(whole_path := path.with_name(whole + suffix)).is_file():
+            raise FormatError(f"{path} is a part of an ensemble. Read {whole_path}, which stands for all of its files.")
 
 
 def assemble(path: Path, metadata: Metadata | None, files: PropertyFiles, geometry: Any, load: Load) -> Ensemble:
