@@ -169,8 +169,8 @@ def _as_plainly_read(well, raw: bytes) -> str:
     if version and float(version[1]) >= 3:
         return "read (LAS 3)"
     lines = [line for line in data.split("\n")[1:] if line.strip() and not line.strip().startswith("#")]
-    first = re.search(r"(?ims)^\s*~V.*?(?=^\s*~|\Z)", head)
-    mark = re.search(r"(?im)^\s*DLM\s*\.\S*\s+(COMMA|TAB)", first[0]) if first else None
+    versions = "".join(re.findall(r"(?ims)^\s*~V.*?(?=^\s*~|\Z)", head))
+    mark = re.search(r"(?im)^\s*DLM\s*\.\S*\s+(COMMA|TAB)", versions)
     separator = {"COMMA": ",", "TAB": "\t"}[mark[1].upper()] if mark else None
     tokens = [token.strip() or "nan" for line in lines for token in line.strip(" \r").split(separator)]
     width = 1 + well.curves.shape[1]
