@@ -318,3 +318,27 @@ def test_a_writer_killed_at_any_moment_leaves_whole_realizations(tmp_path, monke
     EnsembleStore.open(path).append(realizations(reached[-1] // BATCH), trace={"k": reached[-1] // BATCH})
     assert assert_prefix_of_the_run(path) == reached[-1] + BATCH
     assert not list(path.rglob(zarr_format.APPENDING))
+
+
+def test_a_store_is_opened_while_a_writer_clears_away_what_a_killed_one_left(tmp_path, monkeypatch):
+    """Files vanish between being listed and being looked at."""
+    import os
+
+    from gempy_gan.formats import zarr_check
+
+    path = tmp_path / "e.zarr"
+    EnsembleStore.create(path, GRID, PROPERTIES, {}, shard=4).append(realizations(0))
+    left = path / PROPERTIES[0].name / "c" / "9" / "0"
+    left.mkdir(parents=True)
+    listed = os.scandir
+
+    def vanishing(folder):
+        found = list(listed(folder))
+        if Path(folder).name == "c" and left.exists():
+            for gone in (left, left.parent):
+                gone.rmdir()
+        return found
+
+    monkeypatch.setattr(zarr_check.os, "scandir", vanishing)
+    assert len(EnsembleStore.open(path)) == BATCH
+    assert not left.exists()

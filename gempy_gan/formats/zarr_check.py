@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def _check_array(folder: Path, meta: Mapping[str, Any]) -> None:
         )
     for file in found:
         check = _check_shard if sharded else _check_chunk
-        check(file, packing, math.prod(n // each for n, each in zip(chunk, inner, strict=True)))
+        with suppress(FileNotFoundError):  # as in _entries
+            check(file, packing, math.prod(n // each for n, each in zip(chunk, inner, strict=True)))
 
 
 def _packing(folder: Path, chunk: Sequence[int], codecs: Sequence[Mapping[str, Any]], item: int) -> Packing:
@@ -94,12 +96,20 @@ def _chunks(folder: Path, depth: int) -> list[Path]:
     """The files of an array's chunks: `c/3/0/0/0`. Raises FormatError for a link."""
     level = [folder] if folder.is_dir() else []
     for _ in range(depth):
-        entries = [entry for each in level for entry in os.scandir(each)]
+        entries = [entry for each in level for entry in _entries(each)]
         links = [entry for entry in entries if entry.is_symlink()]
         if links:
             raise FormatError(f"{links[0].path} is a link to elsewhere. Expected files of the store. {REMEDY}")
         level = [Path(entry.path) for entry in entries if entry.name.isdigit()]
     return level
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing where it is gone: a writer at work clears away what a killed one left."""
+    try:
+        return list(os.scandir(folder))
+    except FileNotFoundError:
+        return []
 
 
 def _check_chunk(file: Path, packing: Packing, _: int = 1) -> None:
