@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import warnings
-import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -259,9 +258,7 @@ def load_gempy(path: str | os.PathLike[str]) -> Any:
     file = Path(path)
     if not file.is_file():
         raise FormatError(f"The GemPy model {file} does not exist. Save one with gempy.save_model(model, path).")
-    if not zipfile.is_zipfile(file):
-        raise FormatError(f"{file} is no GemPy model: it is no archive. Expected what gempy.save_model wrote (.gempy).")
-    check_archive(file, MOST_BYTES)
+    check_archive(file, MOST_BYTES, "GemPy model")
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # GemPy calls its own format a preview
         try:

@@ -27,13 +27,16 @@ memory: get it again from where it comes from.
         raise FormatError(f"{file} claims {in_words(claimed)} of {what}, and has {in_words(size)}. {REMEDY}")
 
 
-def check_archive(file: Path, limit: int) -> None:
-    """Raise FormatError when a zip archive is none, a name in it leaves its folder, or it unpacks to more than `limit` bytes."""
+def check_archive(file: Path, limit: int, what: str = "archive") -> None:
+    """Raise FormatError when a file is no zip archive, a name in it leaves its folder, or it unpacks to more than `limit` bytes.
+
+    `what` is what such archives are called: "GemPy model".
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise FormatError(f"{file} cannot be read as the archive that it should be: {error}.") from error
+        raise FormatError(f"{file} is no {what}: {error}.") from error
     for part in parts:
         name = part.filename
         if name.startswith(("/", "\\")) or ":" in name or ".." in re.split(r"[/\\]", name):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gempy_gan import progress
 from gempy_gan.displacement import Displacements, Sites, slopes_at, values_at
 from gempy_gan.errors import GempyGanError, GempyGanWarning
-from gempy_gan.gempy_model import evaluate, regular_grid
+from gempy_gan.gempy_model import PICK_NUGGET, evaluate, regular_grid
 
 Floats = NDArray[np.float64]
 
@@ -24,7 +24,6 @@ LATTICE = (13, 13, 33)  # nodes on which a drawn structure is checked
 TURNING = 0.01  # share of columns that may turn around more than in the model itself
 SAME_PLACE = 0.1  # metres on the map between a pick and the surface point that it stands for
 TRIES = 20  # structures drawn in a row before the standard deviations are called too large
-NUGGET = 1e-8  # of points at picks: with GemPy's own, 2e-5, surfaces miss them where thickness varies
 STREAM = 0x5374  # keeps these random numbers apart from those of properties
 PICKS = ("surface", "x", "y", "z")
 
@@ -378,7 +377,7 @@ def _moved(surface: _Surface, drawn: Floats, picked: Floats, rng: np.random.Gene
     _shift(points, drawn[:count], surface.normal)
     at_pick = surface.pick >= 0
     points["Z"][at_pick] = picked[surface.pick[at_pick]]
-    points["nugget"][at_pick] = np.minimum(points["nugget"][at_pick], NUGGET)
+    points["nugget"][at_pick] = np.minimum(points["nugget"][at_pick], PICK_NUGGET)
     _shift(orientations, drawn[count : count + dips], surface.normal)
     _tilt(orientations, drawn[count + dips :].reshape(dips, 3), surface.normal, surface.dip, rng)
     names = {surface.name: int(points["id"][0])}

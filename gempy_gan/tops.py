@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from gempy_gan.errors import GempyGanError
 from gempy_gan.frame import Extent, rotate
-from gempy_gan.gempy_model import as_extent, gempy
+from gempy_gan.gempy_model import PICK_NUGGET, as_extent, gempy
 from gempy_gan.wells import WellLog
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NUGGET = 1e-8  # with GemPy's own, 2e-5, surfaces miss picks by a fifth of the unit where its thickness varies between wells
 MARGIN = 0.5  # of the height between the lowest and the highest pick, left below and above them
 AROUND = 0.1  # of the larger width that wells span, left around them where no extent is given
 COLOURS = ("#999999", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
@@ -113,7 +112,7 @@ def _element(gp: Any, name: str, colour: str, places: NDArray[np.float64]) -> An
     return gp.data.StructuralElement(
         name=name,
         color=colour,
-        surface_points=gp.data.SurfacePointsTable.from_arrays(x, y, z, names=name, nugget=np.full(len(x), NUGGET)),
+        surface_points=gp.data.SurfacePointsTable.from_arrays(x, y, z, names=name, nugget=np.full(len(x), PICK_NUGGET)),
         orientations=gp.data.OrientationsTable.from_arrays(*at, names=name),
     )
 

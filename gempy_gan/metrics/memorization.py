@@ -12,6 +12,7 @@ from gempy_gan.metrics.nearness import Distances, check_sizes, core, of_boxes, o
 from gempy_gan.metrics.splits import Array
 from gempy_gan.metrics.validation import Figure
 from gempy_gan.metrics.volumes import Source, Volumes, shape_of
+from gempy_gan.scores import effective_sample_size
 
 NEIGHBOURS = 50
 CLOSE = 0.05  # quantile of the null's ratios below which a volume counts as close to a training image
@@ -95,7 +96,7 @@ class Memorization:
     @property
     def modes(self) -> float:
         """Effective number of training images that generated volumes are nearest to: 1 / sum of squared shares."""
-        return float(1 / np.square(np.bincount(self.nearest) / len(self.nearest)).sum())
+        return effective_sample_size(np.bincount(self.nearest))
 
     @property
     def share_trained(self) -> float:

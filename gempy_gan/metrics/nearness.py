@@ -13,7 +13,7 @@ from gempy_gan.metrics.search import Search
 from gempy_gan.metrics.signatures import Signatures, describe
 from gempy_gan.metrics.splits import Array
 from gempy_gan.metrics.volumes import AT_ONCE, Source, Volumes, count, digest, fractions, picks, shape_of
-from gempy_gan.metrics.windows import cells, check_box, corners, cut
+from gempy_gan.metrics.windows import cells, check_box, corners, cut, mirrored
 
 CELLS = 2**14  # on which volumes are compared, picked at random
 CORE = 0.75  # of a volume along x and y, that is looked for in others, wherever it lies
@@ -184,9 +184,7 @@ class _Library:
 def _symmetric_cells(shape: Sequence[int], flips: Sequence[str], seed: int) -> tuple[Array, list[Array]]:
     """At most about `CELLS` random cells, with each its mirror images, and their order (cells,) in every mirrored version."""
     numbers = np.arange(np.prod(shape)).reshape(shape)
-    versions = [numbers]
-    for axis in flips:
-        versions += [np.flip(v, "xy".index(axis)) for v in versions]
+    versions = mirrored(numbers, flips)
     some = picks(numbers.size, CELLS // len(versions), seed)
     cells = np.unique([v.ravel()[some] for v in versions])
     return cells, [np.searchsorted(cells, v.ravel()[cells]) for v in versions]

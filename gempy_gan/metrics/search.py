@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from gempy_gan.metrics.splits import Array
-from gempy_gan.metrics.windows import Shape
+from gempy_gan.metrics.windows import Shape, mirrored
 
 MOST = 64  # blocks of cells along x and y that a volume is averaged to
 LEAST = 8  # blocks along x and y that are left of a box
@@ -28,11 +28,8 @@ class Search:
 
         self.blocks = _blocks(boxes.shape[1:], whole)
         self.centre = float(boxes.mean())  # rounding is smaller without it
-        coarse = self._averaged(boxes)
-        versions = [coarse]
-        for axis in flips:
-            versions += [np.flip(v, "xy".index(axis) + 2) for v in versions]
-        self.versions, self.shape = len(versions), coarse.shape[1:]
+        versions = mirrored(self._averaged(boxes), flips, x=2)
+        self.versions, self.shape = len(versions), versions[0].shape[1:]
         boxes = np.concatenate(versions)
         self.square = np.einsum("nlxy,nlxy->n", boxes, boxes)
         self.size = [fft.next_fast_len(w // b, real=True) for w, b in zip(whole[:2], self.blocks[:2], strict=True)]

@@ -12,6 +12,7 @@ from gempy_gan.metrics.connectivity import connectivity
 from gempy_gan.metrics.patterns import histograms
 from gempy_gan.metrics.splits import Array
 from gempy_gan.metrics.volumes import Volumes
+from gempy_gan.metrics.windows import mirrored
 
 TEMPLATES = (((2, 2, 2), 1), ((3, 3, 1), 1), ((3, 3, 1), 4))  # cells, and how far apart they are in x and y
 QUANTILES = np.linspace(0.05, 0.95, 10)
@@ -49,9 +50,7 @@ def describe(volumes: Volumes, flips: Sequence[str] = ()) -> Array:
     volume has the same ones.
     """
     coarse = volumes.coarse
-    versions = [coarse]
-    for axis in flips:
-        versions += [np.flip(v, "xy".index(axis) + 1) for v in versions]
+    versions = mirrored(coarse, flips, x=1)
     parts = [coarse.mean(axis=(1, 2)), np.quantile(volumes.fraction.reshape(len(coarse), -1), QUANTILES, axis=1).T]
     for cells, step in TEMPLATES:
         if all(n > (c - 1) * s for n, c, s in zip(volumes.shape, cells, (step, step, 1), strict=True)):

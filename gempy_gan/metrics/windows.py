@@ -43,6 +43,14 @@ def cut(values: NDArray[Any], corner: Sequence[int], box: Sequence[int]) -> NDAr
     return values[..., x : x + box[0], y : y + box[1], :]
 
 
+def mirrored(values: NDArray[Any], flips: Sequence[str], x: int = 0) -> list[NDArray[Any]]:
+    """An array, and all its mirror images along the axes in `flips`, as views; axis `x` of the array is x, the next one y."""
+    versions = [values]
+    for axis in flips:
+        versions += [np.flip(v, x + "xy".index(axis)) for v in versions]
+    return versions
+
+
 def box_grid(grid: Grid, box: Sequence[int]) -> Grid:
     """A grid of so many cells of the same size, its corner at the origin; the grid itself where it has as many."""
     if tuple(box) == grid.resolution:

@@ -10,6 +10,7 @@ import numpy as np
 from gempy_gan.ensemble import Ensemble
 from gempy_gan.metrics.lookup import Lookup, lookup, scaled_values
 from gempy_gan.metrics.splits import Array
+from gempy_gan.metrics.windows import mirrored
 from gempy_gan.plot import style
 
 if TYPE_CHECKING:
@@ -57,12 +58,9 @@ def fitted(box: Array, image: Array, flips: Sequence[str] = ()) -> Array:
     """The part of an image (NX, NY, nz), mirrored or not, that differs least from a box (nx, ny, nz)."""
     from scipy.signal import fftconvolve
 
-    versions = [image]
-    for axis in flips:
-        versions += [np.flip(v, "xy".index(axis)) for v in versions]
     best: tuple[float, Array] | None = None
     ones, reverse = np.ones_like(box), box[::-1, ::-1, ::-1]
-    for version in versions:
+    for version in mirrored(image, flips):
         square = fftconvolve(np.square(version), ones, "valid") - 2 * fftconvolve(version, reverse, "valid")
         x, y = (int(p) for p in np.unravel_index(square[:, :, 0].argmin(), square.shape[:2]))
         if best is None or square[x, y, 0] < best[0]:

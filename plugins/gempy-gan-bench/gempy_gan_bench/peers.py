@@ -17,6 +17,7 @@ from gempy_gan.inversion import prior_given
 from gempy_gan.metrics import connectivity, variograms
 from gempy_gan.metrics.splits import Splits
 from gempy_gan.metrics.volumes import Volumes
+from gempy_gan.scores import balanced_match
 from gempy_gan.seeds import realization_seed
 from gempy_gan_bench import truths
 from gempy_gan_bench.figures import fractions
@@ -177,8 +178,7 @@ def row(name: str, found: Sequence[tuple[Site, Sand, float]]) -> dict[str, Any]:
 
 
 def _match(site: Site, sand: Sand) -> float:
-    drilled, known = sand[:, *site.cells.T], site.sand[tuple(site.cells.T)]
-    return float(np.mean([(drilled == known)[:, known == facies].mean() for facies in (False, True)]))
+    return balanced_match(sand[:, *site.cells.T], site.sand[tuple(site.cells.T)])
 
 
 def _errors(site: Site, sand: Sand) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gempy_gan_bench.commands.table import check_outputs
+from gempy_gan_bench.commands.table import check_outputs, write_rows
 
 
 @click.command("exact", short_help="Compare strategies with a posterior that is known.")
@@ -26,9 +26,6 @@ def command(tiles: tuple[int, ...], names: tuple[str, ...], n: int, seed: int, r
     TV is the probability that is put on wrong tiles, floor that of as many exact draws; var. the variance within them over
     the exact one.
     """
-    import json
-    from pathlib import Path
-
     from gempy_gan import get_strategy
     from gempy_gan_bench import exact
 
@@ -42,5 +39,5 @@ def command(tiles: tuple[int, ...], names: tuple[str, ...], n: int, seed: int, r
         for row in exact.rows(case, chosen, n, each)
     ]
     if json_file is not None:
-        Path(json_file).write_text(json.dumps({"rows": found}, indent=1) + "\n", encoding="utf-8")
+        write_rows(json_file, found)
     click.echo(exact.text(exact.means(found)))

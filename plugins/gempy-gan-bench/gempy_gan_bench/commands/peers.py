@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gempy_gan.cli.settings import Setting
-from gempy_gan_bench.commands.table import check_outputs
+from gempy_gan_bench.commands.table import check_outputs, write_rows
 
 
 @click.command("peers", short_help="Compare geology between wells with that of other tools.")
@@ -33,9 +33,7 @@ def command(
 
     Other tools get a training image of exactly the river that is drilled; priors get those of its labels that they know.
     """
-    import json
     from functools import partial
-    from pathlib import Path
 
     from gempy_gan_bench import peers
 
@@ -50,5 +48,5 @@ def command(
         contenders[label] = partial(peers.learned, name=prior, strategy=strategy, options=options)
     found = list(peers.rows(contenders, n, seed))
     if json_file is not None:
-        Path(json_file).write_text(json.dumps({"rows": found}, indent=1) + "\n", encoding="utf-8")
+        write_rows(json_file, found)
     click.echo(peers.text(found))

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gempy_gan.cli.settings import Setting
-from gempy_gan_bench.commands.table import check_outputs
+from gempy_gan_bench.commands.table import check_outputs, write_rows
 
 
 @click.command("sizes", short_help="Measure what realizations of large grids cost.")
@@ -34,14 +34,11 @@ def command(
     json_file: str | None,
 ) -> None:
     """What realizations of large grids cost, and whether the borders of the boxes that they are made of show."""
-    import json
-    from pathlib import Path
-
     from gempy_gan_bench import sizes
 
     check_outputs(json_file=json_file)
     wanted = [sizes.shape_of(shape) for shape in shapes] or [(side, side, 8) for side in (64, 128, 256)]
     found = list(sizes.rows(wanted, prior, dict(prior_settings), strategy, wells, n, seed))
     if json_file is not None:
-        Path(json_file).write_text(json.dumps({"rows": found}, indent=1) + "\n", encoding="utf-8")
+        write_rows(json_file, found)
     click.echo(sizes.text(found))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,6 +31,15 @@ def check_outputs(**written: str | None) -> None:
     for target in written.values():
         if target is not None and not Path(target).resolve().parent.is_dir():
             raise click.UsageError(f"{target} cannot be written: its folder does not exist.")
+
+
+def write_rows(target: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as JSON; the file is the old one or the new one, whatever happens."""
+    import json
+
+    from gempy_gan.atomic import replace_file
+
+    replace_file(Path(target), (json.dumps({"rows": rows}, indent=1) + "\n").encode())
 
 
 def write_outputs(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gempy_gan.cli.settings import Setting
-from gempy_gan_bench.commands.table import check_outputs
+from gempy_gan_bench.commands.table import check_outputs, write_rows
 
 
 @click.command("wells", short_help="Judge priors and strategies by wells not seen.")
@@ -33,7 +33,6 @@ def command(
     chosen, before the held-out wells judge once. Two rows for each grid need no model: the histogram of the wells that condition,
     and their mean in each layer. Only figures on one grid compare.
     """
-    import json
     from pathlib import Path
 
     from gempy_gan.cli.bar import progress_bar
@@ -55,5 +54,5 @@ def command(
                 name = " ".join([label, *(f"{key}={value}" for key, value in each)])
                 found.append(wells.row(name, wells.changed(plan, (*settings, *each)), parts, known, n, seed))
     if json_file is not None:
-        Path(json_file).write_text(json.dumps({"rows": found}, indent=1) + "\n", encoding="utf-8")
+        write_rows(json_file, found)
     click.echo(wells.text(found))
