@@ -148,8 +148,9 @@ class DiffusionPrior(Prior):
     def denoise(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:
         """E[m | m + sigma * noise = x] for x (n, c, nx, ny, nz); sigma is one number or (n,), in the unit of m.
 
-        `condition`, for priors that take one, is a tuple (mask, values) or (mask, values, std), each (c, nx, ny, nz): cells
-        where `mask` is true are known to be `values`, within `std` (0 where not given).
+        `condition`, for priors that take one, is a tuple (mask, values) or (mask, values, std), each (c, nx, ny, nz), or
+        (n, c, nx, ny, nz) where it differs between rows: cells where `mask` is true are known to be `values`, within `std` (0
+        where not given).
         """
 
     def finish(self, x: Tensor) -> Tensor:

@@ -323,6 +323,17 @@ def test_well_conditioned_denoiser_follows_tweedies_formula_too(std):
         assert torch.allclose(prior.denoise(x, 0.0, condition)[:, mask], values[mask].double().expand(3, 2))
 
 
+@pytest.mark.parametrize("with_std", [False, True])
+def test_each_row_may_have_a_condition_of_its_own(with_std):
+    prior, x = a_mixture(), torch.randn((3, 1, 2, 2, 1), generator=seeded(5))
+    masks = torch.rand(x.shape, generator=seeded(6)) < 0.5
+    parts = [masks, torch.randn(x.shape, generator=seeded(7)), *([torch.full(x[0].shape, 0.2)] if with_std else [])]
+    alone = [prior.denoise(x[k : k + 1], 0.8, [p[k] if p.ndim == 5 else p for p in parts]) for k in range(3)]
+    assert torch.allclose(prior.denoise(x, 0.8, parts), torch.cat(alone), atol=1e-6)
+    with pytest.raises(GempyGanError, match="one for each of 2 rows"):
+        prior.denoise(x[:2], 0.8, parts)
+
+
 def test_denoiser_at_the_ends_of_the_noise():
     prior = a_mixture(0.01)
     x = prior.sample(3, seeded(4))

@@ -98,6 +98,7 @@ def in_batch(self, z):
         ("decode", in_batch, "each latent on its own"),
         ("sigma_max", 0.5, "must drown"),
         ("denoise", lambda self, x, sigma, condition=None: x, "expected realization"),
+        ("conditional", True, "known without error"),
         (
             "denoise",
             lambda self, x, sigma, condition=None: self.mean.to(x).reshape(1, 1, 4, 3, 2).expand_as(x),

@@ -54,6 +54,12 @@ class GaussianBox(DiffusionPrior):
         return self.field.sample(n, generator)
 
     def denoise(self, x, sigma, condition=None):
+        if condition is not None and condition[0].ndim == 5:
+            different, which = torch.unique(torch.stack([part.to(x) for part in condition], dim=1), dim=0, return_inverse=True)
+            found = torch.empty_like(x)
+            for k, (mask, values, std) in enumerate(different):
+                found[which == k] = self.denoise(x[which == k], sigma, (mask.bool(), values, std))
+            return found
         level = float(torch.as_tensor(sigma).flatten()[0])
         mean, covariance = self.given(condition)
         gain = torch.linalg.solve(covariance + level**2 * torch.eye(len(mean), dtype=torch.float64), covariance)

@@ -239,7 +239,7 @@ def trusted(std: Tensor) -> Tensor:
 
 
 def _condition(condition: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The public (mask, values[, std]) in [0, 1], each (c, nx, ny, nz), as (trust, values) scaled to [-1, 1]."""
+    """The public (mask, values[, std]) in [0, 1], each (c, nx, ny, nz) or one a row, as (trust, values) scaled to [-1, 1]."""
     mask, values, *rest = (torch.as_tensor(part, device=x.device) for part in condition)
     std = rest[0].to(x) if rest else torch.zeros_like(values, dtype=x.dtype)
     trust = torch.where(mask.bool(), trusted(std), 0.0).to(x)

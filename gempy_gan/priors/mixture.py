@@ -114,22 +114,29 @@ class MixturePrior(DiffusionPrior, ExactPrior):
         return (noise * b + v * flat) / total, noise * a / total, weights
 
     def _given(self, condition: Any, flat: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Coefficients a, b, v (D,) of m given image n and the condition, and log p(condition | image), (N,)."""
-        variance = torch.full_like(flat[0], self.sigma**2)
+        """Coefficients a, b, v (k, D) of m given image n and the condition, and log p(condition | image), (k, N).
+
+        k is 1, or the number of rows where each has a condition of its own.
+        """
+        variance = torch.full_like(flat[:1], self.sigma**2)
         if condition is None:
-            return torch.ones_like(variance), torch.zeros_like(variance), variance, torch.zeros(len(self._flat)).to(flat)
-        mask, values, *std = (torch.as_tensor(part).flatten() for part in condition)
-        if any(len(part) != len(variance) for part in (mask, values, *std)):
+            return torch.ones_like(variance), torch.zeros_like(variance), variance, flat.new_zeros(1, len(self._flat))
+        parts, whole = [torch.as_tensor(part) for part in condition], (len(self.properties), *self.shape)
+        if any(part.shape not in (whole, (len(flat), *whole)) for part in parts):
             raise GempyGanError(
-                f"The condition has {[len(part) for part in (mask, values, *std)]} cells. "
-                f"Expected (mask, values[, std]), each of shape {(len(self.properties), *self.shape)}."
+                f"The condition has the shapes {[tuple(part.shape) for part in parts]}. "
+                f"Expected (mask, values[, std]), each of shape {whole}, or such a one for each of {len(flat)} rows."
             )
+        rows = max(part.numel() for part in parts) // flat.shape[1]
+        mask, values, *std = (part.reshape(-1, flat.shape[1]).expand(rows, -1) for part in parts)
         mask = mask.bool()
-        value = torch.where(mask, values.to(flat), torch.zeros_like(variance))
-        error = std[0].to(flat).square() if std else torch.zeros_like(variance)
-        gain = torch.where(mask, variance / (variance + error), torch.zeros_like(variance))
-        misfit = (value - self._flat)[:, mask].square() / (variance + error)[mask]
-        return 1 - gain, gain * value, (1 - gain) * variance, -0.5 * misfit.sum(dim=1)
+        value = torch.where(mask, values.to(flat), 0.0)
+        error = std[0].to(flat).square() if std else torch.zeros_like(value)
+        gain = torch.where(mask, variance / (variance + error), 0.0)
+        misfit = [
+            ((v - self._flat)[:, m].square() / s[m]).sum(dim=1) for v, m, s in zip(value, mask, variance + error, strict=True)
+        ]
+        return 1 - gain, gain * value, (1 - gain) * variance, -0.5 * torch.stack(misfit)
 
 
 def _column(sigma: Tensor | float, flat: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ class TiledDiffusion(DiffusionPrior):
     def denoise(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:
         """The weighted mean of what the tiles expect; as in DiffusionPrior."""
         level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
-        known = None if condition is None else tuple(torch.as_tensor(part, device=x.device) for part in condition)
+        known = None if condition is None else tuple(torch.as_tensor(part, device=x.device).expand(x.shape) for part in condition)
         found: Tensor = _Assembled.apply(x, list(self._parts(level, known)))  # type: ignore[no-untyped-call]
         return found
 
@@ -111,19 +111,14 @@ class TiledDiffusion(DiffusionPrior):
         return found
 
     def _parts(self, level: Tensor, known: tuple[Tensor, ...] | None) -> Iterator[_Part]:
-        """What is denoised in one call: some realizations of a tile, or of several tiles about which the prior knows the same."""
+        """What is denoised in one call: some realizations of a tile, or of several alike tiles, all drilled or none."""
         most = max(1, self.at_once // (len(self.properties) * math.prod(self.tile.shape)))
-        alike: list[_Tile] = []
-        for tile in self.tiles:
-            if known is not None and known[0][(..., *tile.place.cells)].any():
-                yield from _split([tile], level, known, most)
-            elif self.labels:
-                yield from _split([tile], level, None, most)
-            else:
-                alike.append(tile)
-        size = max(1, most // len(level))
-        for start in range(0, len(alike), size):
-            yield from _split(alike[start : start + size], level, None, most)
+        size = 1 if self.labels else max(1, most // len(level))
+        drilled = [known is not None and bool(known[0][(..., *tile.place.cells)].any()) for tile in self.tiles]
+        for told in (False, True):
+            alike = [tile for tile, wells in zip(self.tiles, drilled, strict=True) if wells == told]
+            for start in range(0, len(alike), size):
+                yield from _split(alike[start : start + size], level, known if told else None, most)
 
 
 @dataclass(frozen=True)
@@ -137,7 +132,7 @@ class _Tile:
 
 @dataclass(frozen=True)
 class _Part:
-    """Tiles and realizations (`rows`, noisy at `level`) that are denoised in one call; only a single tile may know cells.
+    """Tiles and realizations (`rows`, noisy at `level`) that are denoised in one call, and what is `known` of the whole grid.
 
     Called with the noisy cells of its tiles (tiles * rows, c, tx, ty, tz), it gives their shares of the expected clean ones.
     """
@@ -152,14 +147,16 @@ class _Part:
         later = torch.stack([tile.later for tile in self.tiles])[:, None].to(x)
         share = torch.stack([tile.place.share for tile in self.tiles])[:, None, None].to(x)
         boxes = x.reshape(k, -1, *x.shape[1:]) - later
-        clean = self.tiles[0].prior.denoise(boxes.flatten(0, 1), self.level.repeat(k), self._condition(later[0, 0]))
+        clean = self.tiles[0].prior.denoise(boxes.flatten(0, 1), self.level.repeat(k), self._condition(later))
         return (share * (clean.reshape(boxes.shape) + later)).flatten(0, 1)
 
     def _condition(self, later: Tensor) -> tuple[Tensor, ...] | None:
         if self.known is None:
             return None
-        mask, values, *std = (part[(..., *self.tiles[0].place.cells)] for part in self.known)
-        return (mask, values - later, *std)
+        mask, values, *std = (
+            torch.stack([part[(self.rows, ..., *tile.place.cells)] for tile in self.tiles]) for part in self.known
+        )
+        return tuple(part.flatten(0, 1) for part in (mask, values - later, *std))
 
     def of(self, grid: Tensor) -> Tensor:
         """The cells of the tiles."""

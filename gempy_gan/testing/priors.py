@@ -31,7 +31,8 @@ def check_prior(prior: Prior, n: int = 32, seed: int = 0, rebuild: Callable[...,
     by the generator alone; a state of plain JSON values; a recommended strategy that it can do. With `rebuild` (its class,
     say), `rebuild(**prior.state())` must draw the same. A LatentPrior: a differentiable decoder of one latent at a time that
     explains the samples. A DiffusionPrior: a denoiser at least as good as doing nothing (small sigma) and as the mean (large
-    sigma). A TunablePrior: parameters that change the decoder, of a copy alone. An ExactPrior: a posterior that is the prior
+    sigma), and, where it takes conditions, one that gives known cells their values, for all rows alike or each its own. A
+    TunablePrior: parameters that change the decoder, of a copy alone. An ExactPrior: a posterior that is the prior
     where the data say nothing, and keeps to a datum that leaves no doubt (unless it refuses such data).
 
     `n` realizations are drawn for each comparison of random figures.
@@ -44,6 +45,8 @@ def check_prior(prior: Prior, n: int = 32, seed: int = 0, rebuild: Callable[...,
         _check_decoder(prior, n, seed)
     if isinstance(prior, DiffusionPrior):
         _check_denoiser(prior, n, seed)
+        if prior.conditional:
+            _check_condition(prior, seed)
     if isinstance(prior, TunablePrior):
         _check_tuning(prior, seed)
     if isinstance(prior, ExactPrior):
@@ -194,6 +197,25 @@ def _check_denoiser(prior: DiffusionPrior, n: int, seed: int) -> None:
             f"{who}.denoise(x, {sigma:g}) must be the expected realization, whose error is uncorrelated with it: it shrinks "
             f"{'too little' if product.mean() < 0 else 'too much'}.",
         )
+
+
+def _check_condition(prior: DiffusionPrior, seed: int) -> None:
+    who = type(prior).__name__
+    m = prior.sample(2, seeded(seed))
+    spread = float(m.std())
+    x, mask = m + spread * torch.randn(m.shape, generator=seeded(seed + 1)), torch.rand(m.shape, generator=seeded(seed + 2)) < 0.1
+    known = (mask, m, torch.zeros_like(m))
+    with torch.no_grad():
+        both = prior.denoise(x, spread, known)
+        each = [prior.denoise(x[k : k + 1], spread, tuple(part[k] for part in known)) for k in range(2)]
+    hold(
+        (both - m)[mask].abs().max() <= 1e-3 * spread,
+        f"{who}.denoise(x, sigma, (mask, values, std)) must give cells known without error their values.",
+    )
+    hold(
+        (both - torch.cat(each)).abs().max() <= 1e-3 * spread,
+        f"{who}.denoise must take a condition (n, c, nx, ny, nz), one for each row, as well as one (c, nx, ny, nz) for all.",
+    )
 
 
 def _check_tuning(prior: TunablePrior, seed: int) -> None:
