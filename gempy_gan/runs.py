@@ -87,9 +87,9 @@ def run(study: Study, resume: bool = False) -> workflow.Result | PartsResult:
         files += [] if draw is None else _write_structure(draw, home)
         for k, unit in enumerate(units):
             part = _part(study, unit, k, home, draw, checked[unit.element][0].grid, len(draws))
-            found = checked[unit.element] if draw is None else workflow.constrain(part, data)
+            found = checked[unit.element] if draw is None else None
             notes = {} if draw is None else {"structure": draw.record}
-            parts[unit.element].append(workflow.run(part, resume, found, notes, not (draw and draw.number)))
+            parts[unit.element].append(workflow.run(part, resume, data.of(part), found, notes, not (draw and draw.number)))
             files += parts[unit.element][-1].files
     together, written = _together(study, parts, model)
     summary = _summary(parts, draws, together)
@@ -112,7 +112,7 @@ def _checked(study: Study, units: Sequence[UnitSection], data: workflow.Data) ->
     found = {}
     for k, unit in enumerate(units):
         part = _part(study, unit, k, study.out, None, None, 1)
-        found[unit.element] = known, _ = workflow.constrain(part, data)
+        found[unit.element] = known, _ = workflow.constrained(part, workflow.grid_of(part), data.of(part))
         strategy = None if part.strategy is None else get_strategy(**part.strategy)
         prepare(workflow.prior_of(part, known), known, strategy, part.n, part.batch)
     return found

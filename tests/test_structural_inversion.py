@@ -22,6 +22,7 @@ from gempy_gan.inversion import prior_for
 from gempy_gan.properties import Property
 from gempy_gan.study import load_study
 from gempy_gan.wells import WellLog
+from gempy_gan.workflow import options
 
 CELLS = (8, 6, 6)
 FACIES = Property("facies", codes={0: "mud", 1: "sand"})
@@ -241,6 +242,19 @@ def test_structures_by_one_study(folder):
         assert (out / f"structure-00{k}" / "grdecl" / "ensemble.grdecl").exists()
     assert len(read(out / "model" / "ensemble.zarr")) == 2
     assert len(summary["units"]["Reservoir"]["volume"]) == 3
+
+
+@pytest.mark.parametrize("structure", ["", "[structure]\nstd = { Reservoir = 5.0 }\nrange = 800.0\n"])
+def test_a_file_is_read_once_and_what_was_found_in_it_is_reported(folder, monkeypatch, structure):
+    text = STUDY.replace('model = "model.gempy"', 'model = "model.gempy"\nelement = "Reservoir"\nresolution = [4, 4, 4]')
+    text = text.replace("pictures = false", "pictures = true").replace('formats = ["grdecl", "roff", "nc"]', "formats = []")
+    (folder / "study.toml").write_text(text + structure)
+    opened = []
+    monkeypatch.setattr(options, "read", lambda file, **given: opened.append(file.name) or read(file, **given))
+    runs.run(load_study(folder / "study.toml"))
+    assert sorted(opened) == ["A-1.las", "A-2.las"]
+    page = next((folder / "out").rglob("report.html")).read_text()
+    assert "2 input files were read." in page
 
 
 def test_surfaces_of_tops_are_named_like_them_and_meet_them(folder, monkeypatch):
