@@ -13,6 +13,7 @@ from scipy import ndimage, stats
 import gempy_gan as gg
 from gempy_gan.errors import GempyGanError
 from gempy_gan.metrics import lookup, memorization
+from gempy_gan.metrics.lookup import scaled_values
 
 BOX = (16, 16, 4)
 GRID = gg.Grid((0, 160, 0, 160, 0, 4), BOX)
@@ -164,6 +165,18 @@ def test_weights_facies_and_values_of_any_unit_count():
         lookup(drawn, grades)
     with pytest.raises(GempyGanError, match=r"by their 'colour'\. Expected one of: cells, features"):
         memorization(images, images, space="colour")
+
+
+def test_realizations_count_by_their_weights_and_stay_in_order():
+    images, weights = fields(5, 0), np.array([0.45, 0.05, 0.3, 0.0, 0.2])
+    with np.errstate(divide="ignore"):
+        weighted = ensemble(images, log_weights=np.log(weights))
+    drawn, training = scaled_values(weighted, ensemble(images))
+    source = np.array([int(np.flatnonzero((training == one).all(axis=(1, 2, 3)))[0]) for one in drawn])
+    assert (np.abs(np.bincount(source, minlength=5) - 5 * weights) < 1).all()
+    assert (np.diff(source) >= 0).all()
+    alike, _ = scaled_values(ensemble(images), ensemble(images))
+    np.testing.assert_array_equal(alike, training)
 
 
 # Pictures

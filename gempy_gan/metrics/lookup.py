@@ -113,9 +113,10 @@ def _values(ensemble: Ensemble, name: str) -> Array:
 
 
 def _by_weight(weights: Array, seed: int) -> Array:
-    """Positions (n,) of as many realizations, each as often as its weight says."""
-    n = len(weights)
-    if np.ptp(weights) < 1e-9:
-        return np.arange(n)
-    places = (np.arange(n) + np.random.default_rng([seed, n]).random()) / n
-    return np.minimum(np.searchsorted(np.cumsum(weights) / np.sum(weights), places), n - 1)
+    """Positions (n,) of as many realizations, each as often as its weight says, in their order."""
+    import torch
+
+    from gempy_gan.strategies.rejection import systematic
+
+    drawn = systematic(torch.tensor(weights), len(weights), torch.Generator().manual_seed(seed))
+    return np.sort(drawn.numpy())

@@ -14,43 +14,29 @@ from numpy.typing import NDArray
 
 from gempy_gan.errors import FormatError, GempyGanError
 from gempy_gan.plot import style
+from gempy_gan.training.curves import draw_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gempy_gan.prior import LatentPrior
 
-NOT_DRAWN = {"step", "boxes", "minutes", "floors", "simulated"}
-UNITS = {"boxes_per_s": "boxes per second", "waited_s": "seconds waited for boxes"}
-COLUMNS = 3
-SMOOTH = 0.05  # of the run, over which losses are averaged for the thick line
-
 
 def training_curves(training: str | os.PathLike[str] | Sequence[Mapping[str, Any]]) -> Figure:
     """Each number that a training logged over the boxes it has seen: losses, figures beside their floors, speed.
 
-    `training` is the folder of a training, its log.jsonl, or the records of it. Losses are thin, their moving median over a
-    twentieth of the run thick; figures of samples are points, the dashed line what real boxes show against each other.
-    Raises FormatError where there is no log.
+    `training` is the folder of a training, its log.jsonl, or the records of it; `draw_curves` says what the lines are. Raises
+    FormatError where there is no log.
     """
     records = _records(training)
-    names = [name for name in dict.fromkeys(key for record in records for key in record) if name not in NOT_DRAWN]
-    if not names:
+    figure = style.figure()
+    draw_curves(figure, records)
+    if not figure.axes:
         raise FormatError(
             "The log of the training holds no numbers. Expected records such as {'step': 1, 'boxes': 16, 'loss': 2.5}."
         )
-    floors: Mapping[str, float] = next((record["floors"] for record in reversed(records) if "floors" in record), {})
-    rows = math.ceil(len(names) / COLUMNS)
-    figure = style.figure(3.9 * min(COLUMNS, len(names)), 2.5 * rows + 0.3)
-    panels = figure.subplots(rows, min(COLUMNS, len(names)), squeeze=False).ravel()
-    over = "boxes" if "boxes" in records[0] else "step"
-    for ax, name in zip(panels, names, strict=False):
-        at, values = np.array([(record[over], record[name]) for record in records if name in record], dtype=float).T
-        _curve(ax, at, values, floors.get(name))
-        ax.set(title=name.replace("_", " "), ylabel=UNITS.get(name, "" if name in floors else "loss"), xlabel=f"{over} seen")
+    for ax in figure.axes:
         style.plain(ax, y=False)
-    for ax in panels[len(names) :]:
-        ax.remove()
     return figure
 
 
@@ -64,23 +50,6 @@ def _records(training: str | os.PathLike[str] | Sequence[Mapping[str, Any]]) -> 
         raise FormatError(
             f"{file} is no log of a training ({error}). Give the folder that 'gempy-gan train' writes to."
         ) from None
-
-
-def _curve(ax: Any, at: NDArray[np.float64], values: NDArray[np.float64], floor: float | None) -> None:
-    colour = style.OKABE_ITO[4]
-    if floor is not None:
-        ax.plot(at, values, color=colour, lw=1, marker=".")
-        ax.axhline(floor, color=style.ACCENT, lw=1, ls="--", label="real against real")
-        ax.legend(fontsize=7, frameon=False)
-        return
-    width = max(1, round(SMOOTH * len(values)))
-    ax.plot(at, values, color=colour, lw=0.5, alpha=0.4 if width > 1 else 1.0)
-    if width > 1:
-        windows = np.lib.stride_tricks.sliding_window_view(values, width)
-        ax.plot(at[width // 2 : width // 2 + len(windows)], np.median(windows, axis=1), color=colour, lw=1.6)
-        low, high = np.nanquantile(values, (0.0, 0.98))
-        if high > low:  # a first step far above all others would flatten the rest
-            ax.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low))
 
 
 def latent_walk(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gempy_gan.atomic import replace_file
+from gempy_gan.training.curves import draw_curves
 from gempy_gan.training.look import Look
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from gempy_gan.properties import Property
 
 SHOWN = 6  # boxes in a row
-COLUMNS = 4  # curves in a row
-NOT_DRAWN = {"step", "boxes", "minutes", "boxes_per_s", "simulated", "waited_s", "floors"}
 STYLE = """body { font: 15px sans-serif; max-width: 1150px; margin: 2em auto; color: #222 }
 img { max-width: 100% } td, th { padding: 2px 12px 2px 0; text-align: left }"""
 
@@ -32,7 +31,7 @@ def write_page(file: Path, title: str, found: Look, domain: Domain, records: Seq
     """Write the page; the one before stays until it is whole."""
     pictures = {
         f"Samples of step {found.step} above real boxes": samples_figure(found.samples, found.real, domain.properties),
-        "Over the steps": curves_figure(records),
+        "Over the boxes seen": _curves(records),
     }
     parts = [f"<h2>{html.escape(name)}</h2><img alt='{html.escape(name)}' src='{_embedded(f)}'>" for name, f in pictures.items()]
     rows = [_row(name, figure) for name, figure in found.figures.items()]
@@ -70,23 +69,11 @@ def png(figure: Figure) -> bytes:
     return content.getvalue()
 
 
-def curves_figure(records: Sequence[Mapping[str, Any]]) -> Figure:
-    """Each number of the log over the steps; dashed, what real boxes show against each other."""
+def _curves(records: Sequence[Mapping[str, Any]]) -> Figure:
     from matplotlib.figure import Figure
 
-    names = [name for name in dict.fromkeys(key for record in records for key in record) if name not in NOT_DRAWN]
-    floors: Mapping[str, float] = next((record["floors"] for record in reversed(records) if "floors" in record), {})
-    rows = max(1, -(-len(names) // COLUMNS))
-    figure = Figure(figsize=(11, 2.0 * rows))
-    figure.subplots_adjust(0.05, 0.16 / rows, 0.98, 1 - 0.12 / rows, hspace=0.55, wspace=0.3)
-    for k, name in enumerate(names):
-        ax = figure.add_subplot(rows, COLUMNS, k + 1)
-        points = [(record["step"], record[name]) for record in records if name in record]
-        ax.plot(*zip(*points, strict=True), color="#0072B2", lw=1, marker="." if len(points) < 30 else None)
-        if name in floors:
-            ax.axhline(floors[name], color="#D55E00", lw=0.8, ls="--")
-        ax.set_title(name.replace("_", " "), fontsize=9)
-        ax.tick_params(labelsize=7)
+    figure = Figure(layout="constrained")
+    draw_curves(figure, records)
     return figure
 
 
