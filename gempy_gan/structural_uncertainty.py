@@ -10,19 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from gempy_gan import progress
-from gempy_gan.displacement import Displacements, Sites, slopes_at, values_at
+from gempy_gan.displacement import Displacements, Sites
 from gempy_gan.errors import GempyGanError, GempyGanWarning
-from gempy_gan.gempy_model import PICK_NUGGET, evaluate, regular_grid
+from gempy_gan.gempy_model import evaluate, regular_grid
+from gempy_gan.moving_surfaces import SAME_PLACE, Floats, Surface, heights_of, move, sites_of, sites_of_picks, surface_of
 
-Floats = NDArray[np.float64]
-
-LEVELS = 61  # nodes of a column in which a surface is looked for
 LATTICE = (13, 13, 33)  # nodes on which a drawn structure is checked
 TURNING = 0.01  # share of columns that may turn around more than in the model itself
-SAME_PLACE = 0.1  # metres on the map between a pick and the surface point that it stands for
 TRIES = 20  # structures drawn in a row before the standard deviations are called too large
 STREAM = 0x5374  # keeps these random numbers apart from those of properties
 PICKS = ("surface", "x", "y", "z")
@@ -110,39 +106,11 @@ def vary_structure(
 
 
 @dataclass(frozen=True, eq=False)
-class _Surface:
-    """One surface of the model, with its orientations and its points, among them those that are put on it.
-
-    `std` (metres) and `dip` (degrees) say how uncertain it is, `normal` (3,) in which direction it moves. `pick` (points,)
-    numbers the pick that a point stands for, or is -1.
-    """
-
-    name: str
-    number: int
-    fault: bool
-    std: float
-    dip: float
-    normal: Floats
-    points: Any
-    orientations: Any
-    pick: NDArray[np.int64]
-
-    def along(self, xyz: Floats) -> Floats:
-        """Positions (N, 3) on the surface, without what lies in the direction of its motion."""
-        return xyz - (xyz @ self.normal)[:, None] * self.normal
-
-    @property
-    def kind(self) -> int:
-        """Horizons are of one kind, each fault is of its own."""
-        return self.number + 1 if self.fault else 0
-
-
-@dataclass(frozen=True, eq=False)
 class _Varied:
     """A model, the surfaces of it that move, how they do, and how sound it is itself."""
 
     model: Any
-    surfaces: list[_Surface]
+    surfaces: list[Surface]
     picks: pd.DataFrame
     known: Floats
     displacements: Displacements
@@ -157,18 +125,20 @@ class _Varied:
         faults = {e.name for group in groups if group.is_fault for e in group.elements}
         _check_names(model, std, picks, faults)
         names = [name for name in _surfaces_of(model) if name in std or name in set(picks["surface"])]
-        heights = {name: _heights(model, name, _of(picks, name)[["x", "y"]].to_numpy()) for name in names if name not in faults}
+        heights = {name: heights_of(model, name, _of(picks, name)[["x", "y"]].to_numpy()) for name in names if name not in faults}
         picks = pd.concat([_of(picks, name).assign(model=heights[name]) for name in heights] or [picks.assign(model=0.0)])
         _check_found(picks)
         surfaces = [
-            _surface(model, name, number, name in faults, float(std.get(name, 0.0)), dip if name in std else 0.0, spacing, picks)
+            surface_of(
+                model, name, number, name in faults, float(std.get(name, 0.0)), dip if name in std else 0.0, spacing, picks
+            )
             for number, name in enumerate(names)
         ]
         known = (picks["z"] - picks["model"]).to_numpy(dtype=np.float64)
         _check_movable(surfaces)
         displacements = Displacements.given(
-            Sites.join(*(_sites(surface) for surface in surfaces)),
-            _pick_sites(surfaces, picks),
+            Sites.join(*(sites_of(surface) for surface in surfaces)),
+            sites_of_picks(surfaces, picks),
             known,
             picks["std"].to_numpy(dtype=np.float64),
             reach,
@@ -184,8 +154,8 @@ class _Varied:
         model = copy.deepcopy(self.model, {id(self.model.solutions): None, id(self.model.taped_interpolation_input): None})
         start, rows = 0, []
         for surface in self.surfaces:
-            size = len(_sites(surface))
-            moved, rows_of = _moved(surface, at_sites[start : start + size], picked, rng)
+            size = len(sites_of(surface))
+            moved, rows_of = move(surface, at_sites[start : start + size], picked, rng)
             element = model.structural_frame.get_element_by_name(surface.name)
             element.surface_points, element.orientations = moved
             rows.append(rows_of)
@@ -272,7 +242,7 @@ def _check_found(picks: pd.DataFrame) -> None:
         )
 
 
-def _check_movable(surfaces: Sequence[_Surface]) -> None:
+def _check_movable(surfaces: Sequence[Surface]) -> None:
     for surface in surfaces:
         if surface.std > 0 and (surface.pick >= 0).all():
             raise GempyGanError(
@@ -283,131 +253,6 @@ def _check_movable(surfaces: Sequence[_Surface]) -> None:
 
 def _of(picks: pd.DataFrame, name: str) -> pd.DataFrame:
     return picks[picks["surface"] == name]
-
-
-def _heights(model: Any, name: str, xy: Floats) -> Floats:
-    """Heights (N,) of a horizon above places (N, 2) on the map; NaN where the model's column does not meet it."""
-    if not len(xy):
-        return np.zeros(0)
-    extent = np.asarray(regular_grid(model).extent, dtype=np.float64)
-    levels = np.linspace(extent[4], extent[5], LEVELS)
-    local = model.grid.transform.apply_with_cached_pivot(np.column_stack([xy, np.zeros(len(xy))]))[:, :2]
-    columns = np.column_stack([np.repeat(local, LEVELS, axis=0), np.tile(levels, len(xy))])
-    fields = evaluate(model, name, columns)
-    over = fields.scalar.reshape(-1, LEVELS) - float(fields.base if fields.base is not None else np.nan)
-    passes = (over[:, :-1] < 0) & (over[:, 1:] >= 0)
-    k = passes.shape[1] - 1 - passes[:, ::-1].argmax(axis=1)  # the highest
-    rows = np.arange(len(xy))
-    slope = (over[rows, k + 1] - over[rows, k]) / (levels[1] - levels[0])
-    z = levels[k] - over[rows, k] / np.where(passes.any(axis=1), slope, 1.0)
-    inside = ((local >= extent[0:4:2] - 1e-6) & (local <= extent[1:4:2] + 1e-6)).all(axis=1) & passes.any(axis=1)
-    if inside.any():  # one step of Newton's from there
-        near = evaluate(model, name, np.column_stack([local[inside], z[inside]]))
-        z[inside] -= (near.scalar - float(near.base if near.base is not None else np.nan)) / slope[inside]
-    return np.asarray(np.where(inside, z, np.nan))
-
-
-def _surface(
-    model: Any, name: str, number: int, fault: bool, std: float, dip: float, spacing: float | None, picks: pd.DataFrame
-) -> _Surface:
-    """A surface with the points that it gets: those of picks, and those that are put in between."""
-    element = model.structural_frame.get_element_by_name(name)
-    points, orientations = element.surface_points.data, element.orientations.data
-    poles = np.column_stack([orientations[axis] for axis in ("G_x", "G_y", "G_z")])
-    normal = _unit(poles.sum(axis=0)) if fault and len(poles) else np.array([0.0, 0.0, 1.0])
-    mine = np.flatnonzero(picks["surface"].to_numpy() == name)
-    pick = np.full(len(points), -1, dtype=np.int64)
-    fresh = []
-    for row in mine:
-        x, y = float(picks["x"].iloc[row]), float(picks["y"].iloc[row])
-        near = np.flatnonzero(np.hypot(points["X"] - x, points["Y"] - y) < SAME_PLACE)
-        pick[near[:1]] = row
-        fresh += [] if len(near) else [(x, y, float(picks["z"].iloc[row]), int(row))]
-    if spacing is not None and std > 0 and not fault:
-        taken = np.concatenate([np.column_stack([points["X"], points["Y"]]), picks[["x", "y"]].to_numpy()[mine]])
-        fresh += [(*place, -1) for place in _between(model, name, spacing, taken)]
-    added = np.repeat(points[:1], len(fresh))
-    for axis, values in zip("XYZ", np.array([row[:3] for row in fresh]).reshape(-1, 3).T, strict=True):
-        added[axis] = values
-    rows = np.array([row[3] for row in fresh], dtype=np.int64)
-    return _Surface(
-        name, number, fault, std, dip, normal, np.concatenate([points, added]), orientations, np.concatenate([pick, rows])
-    )
-
-
-def _between(model: Any, name: str, spacing: float, taken: Floats) -> list[tuple[float, float, float]]:
-    """Points of a horizon on a lattice over the model, but for those near to points that it has."""
-    extent = np.asarray(regular_grid(model).extent, dtype=np.float64)
-    axes = [np.linspace(low, high, max(2, 1 + round((high - low) / spacing))) for low, high in (extent[:2], extent[2:4])]
-    local = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
-    xy = model.grid.transform.apply_inverse_with_cached_pivot(np.column_stack([local, np.zeros(len(local))]))[:, :2]
-    far = np.linalg.norm(xy[:, None] - taken[None], axis=2).min(axis=1) > spacing / 2
-    z = _heights(model, name, xy[far])
-    return [(float(x), float(y), float(h)) for (x, y), h in zip(xy[far], z, strict=True) if np.isfinite(h)]
-
-
-def _xyz(table: Any) -> Floats:
-    return np.column_stack([table[axis] for axis in "XYZ"]).astype(np.float64)
-
-
-def _sites(surface: _Surface) -> Sites:
-    """What is asked of a surface's displacement: at its points, at its orientations, and its slopes there."""
-    points, orientations = (surface.along(_xyz(table)) for table in (surface.points, surface.orientations))
-    where = surface.number, surface.kind, surface.std
-    axes = np.eye(3) - np.outer(surface.normal, surface.normal)
-    return Sites.join(values_at(points, *where), values_at(orientations, *where), slopes_at(orientations, *where, axes))
-
-
-def _pick_sites(surfaces: Sequence[_Surface], picks: pd.DataFrame) -> Sites:
-    """The displacement at each pick, in the order of the picks."""
-    sites = [values_at(np.zeros((0, 3)), 0, 0, 0.0)]
-    for surface in surfaces:
-        at = _of(picks, surface.name)[["x", "y"]].to_numpy(dtype=np.float64)
-        sites.append(values_at(np.column_stack([at, np.zeros(len(at))]), surface.number, surface.kind, surface.std))
-    return Sites.join(*sites)
-
-
-def _moved(surface: _Surface, drawn: Floats, picked: Floats, rng: np.random.Generator) -> tuple[tuple[Any, Any], pd.DataFrame]:
-    """GemPy's tables of a surface's points and orientations after a displacement, and what moved."""
-    from gempy.core.data.orientations import OrientationsTable
-    from gempy.core.data.surface_points import SurfacePointsTable
-
-    count, dips = len(surface.points), len(surface.orientations)
-    points, orientations = surface.points.copy(), surface.orientations.copy()
-    _shift(points, drawn[:count], surface.normal)
-    at_pick = surface.pick >= 0
-    points["Z"][at_pick] = picked[surface.pick[at_pick]]
-    points["nugget"][at_pick] = np.minimum(points["nugget"][at_pick], PICK_NUGGET)
-    _shift(orientations, drawn[count : count + dips], surface.normal)
-    _tilt(orientations, drawn[count + dips :].reshape(dips, 3), surface.normal, surface.dip, rng)
-    names = {surface.name: int(points["id"][0])}
-    table = pd.DataFrame({"surface": surface.name, **{axis.lower(): points[axis] for axis in "XYZ"}})
-    table["displacement"] = (_xyz(points) - _xyz(surface.points)) @ surface.normal
-    return (SurfacePointsTable(points, dict(names)), OrientationsTable(orientations, dict(names))), table
-
-
-def _shift(table: Any, by: Floats, normal: Floats) -> None:
-    for axis, share in zip("XYZ", normal, strict=True):
-        if share:
-            table[axis] += share * by
-
-
-def _tilt(orientations: Any, slopes: Floats, normal: Floats, dip: float, rng: np.random.Generator) -> None:
-    """Turn poles with the slope (N, 3) of the displacement, and by errors of their own."""
-    names = ("G_x", "G_y", "G_z")
-    old = np.column_stack([orientations[axis] for axis in names])
-    poles = old - (old @ normal)[:, None] * slopes
-    if dip > 0:
-        noise = np.tan(np.deg2rad(dip)) * rng.standard_normal(old.shape)
-        poles = poles + noise - (noise * _unit(old)).sum(axis=1, keepdims=True) * _unit(old)
-    changed = (poles != old).any(axis=1)
-    poles = np.where(changed[:, None], _unit(poles), old)
-    for axis, values in zip(names, poles.T, strict=True):
-        orientations[axis] = values
-
-
-def _unit(vectors: Floats) -> Floats:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
 
 
 def _soundness(model: Any) -> dict[str, tuple[tuple[str, ...], int]]:

@@ -11,7 +11,7 @@ from gempy_gan import from_gempy, structural_uncertainty, vary_structure
 from gempy_gan.displacement import Displacements, Sites, covariance, slopes_at, values_at
 from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.gempy_model import evaluate
-from gempy_gan.structural_uncertainty import _heights
+from gempy_gan.moving_surfaces import heights_of
 
 STD = {"Cover": 10.0, "Reservoir": 20.0}
 AWAY = np.array([[1000.0, 900.0], [300.0, 900.0], [1600.0, 300.0]])
@@ -29,7 +29,9 @@ def picks_on(model, off=0.0):
     """Two picks on each horizon, `off` metres above the model's surfaces."""
     xy = np.array([[200.0, 500.0], [1750.0, 1300.0]])
     rows = [
-        (name, x, y, z + off) for name in ("Cover", "Reservoir") for (x, y), z in zip(xy, _heights(model, name, xy), strict=True)
+        (name, x, y, z + off)
+        for name in ("Cover", "Reservoir")
+        for (x, y), z in zip(xy, heights_of(model, name, xy), strict=True)
     ]
     return pd.DataFrame(rows, columns=["surface", "x", "y", "z"])
 
@@ -44,13 +46,13 @@ def drawn(model):
 def test_every_structure_honours_the_picks(drawn):
     picks, draws = drawn
     for name, rows in picks.groupby("surface"):
-        heights = np.array([_heights(draw.model, name, rows[["x", "y"]].to_numpy()) for draw in draws[:3]])
+        heights = np.array([heights_of(draw.model, name, rows[["x", "y"]].to_numpy()) for draw in draws[:3]])
         assert np.abs(heights - rows["z"].to_numpy()).max() < 0.2
 
 
 def test_away_from_picks_surfaces_spread_as_stated(model, drawn):
     draws = drawn[1]
-    off = np.array([_heights(draw.model, "Reservoir", AWAY) for draw in draws]) - _heights(model, "Reservoir", AWAY)
+    off = np.array([heights_of(draw.model, "Reservoir", AWAY) for draw in draws]) - heights_of(model, "Reservoir", AWAY)
     assert np.sqrt(np.mean(off**2)) == pytest.approx(20.0, rel=0.4)  # of 24 numbers
 
 
@@ -125,7 +127,7 @@ def test_structures_that_cross_are_drawn_again_or_refused(model, monkeypatch):
     assert sum(draw.record["redrawn"] for draw in draws) > 0
     for draw in draws:
         xy = np.random.default_rng(0).uniform([0, 0], [2000, 1600], (100, 2))
-        above, below = (_heights(draw.model, name, xy) for name in ("Cover", "Reservoir"))
+        above, below = (heights_of(draw.model, name, xy) for name in ("Cover", "Reservoir"))
         assert np.nanmin(above - below) > 0
     monkeypatch.setattr(structural_uncertainty, "TRIES", 2)
     with pytest.raises(GempyGanError, match="drawn 2 times, and each time its surfaces crossed"):
