@@ -1,12 +1,15 @@
 """Peers: what is right scores as real deposits do, what is not is told apart, and a tool that is missing is named."""
 
+import shutil
 import sys
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from gempy_gan_bench import exact, peers
+from gempy_gan_bench import exact, other_tools, peers
 from gempy_gan_bench.cli import main
+
+from gempy_gan import GempyGanError
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,16 @@ def test_other_deposits_of_the_river_score_as_their_floor_and_noise_does_not(sma
     assert right["variogram"] < 1.5 * right["variogram_floor"]
     assert wrong["variogram"] > 2 * right["variogram"]
     assert wrong["connectivity"] > 2 * right["connectivity"]
+    assert wrong["patterns"] > 2 * right["patterns"]
     assert right["cpu_s"] == pytest.approx(1 / 3)
+
+
+def test_sand_that_connects_below_only_is_told_by_its_layers(small):
+    walls = np.zeros((2, 32, 32, 8), dtype=bool)
+    walls[:, :, ::2], walls[..., 0] = True, True
+    row = peers.row("walls", [(site, walls, 1.0) for site in small])
+    assert row["layer_connectivity"] > 3 * row["layer_connectivity_floor"]
+    assert row["layer_connectivity"] > 2 * row["connectivity"]
 
 
 def test_match_is_balanced_over_the_facies(small):
@@ -50,13 +62,89 @@ def test_a_prior_is_compared_and_told_the_labels_it_learned(small):
     assert (sand == again).all()
 
 
-def test_a_missing_tool_and_an_unknown_one_are_named(monkeypatch):
+def test_a_missing_tool_and_an_unknown_one_are_named(small, monkeypatch):
     monkeypatch.setitem(sys.modules, "geone", None)
-    with pytest.raises(peers.GempyGanError, match="needs geone"):
-        peers._geone("deesseinterface")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(GempyGanError, match="needs geone"):
+        other_tools.PEERS["SIS"](small[0], 2, 0)
+    with pytest.raises(GempyGanError, match="'mps_genesim', which is not on the PATH"):
+        other_tools.PEERS["MPSlib"](small[0], 2, 0)
+    assert other_tools.installed() == ()
+    found = CliRunner().invoke(main, ["peers", "--peer", "MPSlib"])
+    assert found.exit_code == 1
+    assert "needs MPSlib" in found.output
     found = CliRunner().invoke(main, ["peers", "--peer", "snesim"])
     assert found.exit_code == 2
-    assert "Expected one of: DeeSse, SIS" in found.output
+    assert "Expected one of: DeeSse, DeeSse-long, SIS, MPSlib" in found.output
+
+
+KEYS = ("n", "cpu_s", "balanced_match", "sand", "sand_truth", *peers.ERRORS, *(f"{key}_floor" for key in peers.ERRORS))
+PROGRAM = """#!/bin/sh
+[ -f genesim.txt ] && [ -f ti.dat ] && [ -f wells.dat ] || exit 3
+{body}
+"""
+
+
+def _program(tmp_path, monkeypatch, body):
+    """A stand-in for MPSlib's program: what is asked of the real one, and what is made of its answer."""
+    file = tmp_path / "mps_genesim"
+    file.write_text(PROGRAM.format(body=body))
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+
+def test_what_mpslib_writes_is_read_x_fastest(small, tmp_path, monkeypatch):
+    wanted = np.stack([small[0].sand, ~small[0].sand])
+    for number, sand in enumerate(wanted):
+        cells = " ".join(str(int(value)) for value in sand.ravel(order="F"))
+        (tmp_path / f"ti.dat_sg_{number}.gslib").write_text(f"32 32 8\n1\nv\n{cells} ")
+    _program(tmp_path, monkeypatch, f"cp {tmp_path}/*.gslib .")
+    assert (other_tools.PEERS["MPSlib"](small[0], 2, 0) == wanted).all()
+
+
+def test_a_program_that_leaves_nothing_is_told_with_what_it_said(small, tmp_path, monkeypatch):
+    _program(tmp_path, monkeypatch, "echo no training image; exit 1")
+    with pytest.raises(GempyGanError, match=r"no realizations \(exit status 1\): no training image"):
+        other_tools.PEERS["MPSlib"](small[0], 2, 0)
+
+
+def test_without_names_the_installed_peers_are_compared_and_the_others_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "geone", None)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(
+        peers, "rows", lambda contenders, *_: [dict.fromkeys(KEYS, 0.0) | {"contender": name} for name in contenders]
+    )
+    found = CliRunner().invoke(main, ["peers"])
+    assert found.exit_code == 0
+    assert "left out: DeeSse, DeeSse-long, SIS, MPSlib." in found.output
+    assert "fluvial-diffusion" in found.output
+
+
+@pytest.mark.skipif(shutil.which(other_tools.GENESIM) is None, reason="MPSlib's mps_genesim is not on the PATH")
+def test_mpslib_honours_the_wells_and_its_seed_decides(small):
+    search = other_tools.Search(nodes=9, threshold=0.1, share=0.005)
+    first, again = (other_tools.genesim(small[0], 2, 0, search) for _ in range(2))
+    assert peers.row("MPSlib", [(small[0], first, 1.0)])["balanced_match"] == 1.0
+    assert 0.1 < first.mean() < 0.9
+    assert (first == again).all()
+    assert (first != other_tools.genesim(small[0], 2, 5, search)).any()
+
+
+def test_geone_honours_the_wells(small):
+    pytest.importorskip("geone", reason="geone is not installed")
+    search = other_tools.Search(nodes=9, threshold=0.1, share=0.005)
+    for sand in (other_tools.deesse(small[0], 2, 0, search), other_tools.indicator_simulation(small[0], 2, 0)):
+        assert peers.row("geone", [(small[0], sand, 1.0)])["balanced_match"] == 1.0
+        assert sand.shape == (2, 32, 32, 8)
+
+
+def test_the_table_shows_every_error_and_its_floor(small):
+    row = peers.row("real", [(site, site.real[:3], 1.0) for site in small])
+    head, line, floors = peers.text([row]).splitlines()
+    assert head.endswith("variogram  connectivity  layer connectivity  patterns")
+    assert [float(value) for value in line.split()[-4:]] == [round(row[key], 4) for key in peers.ERRORS]
+    assert [float(value) for value in floors.split()[-4:]] == [round(row[f"{key}_floor"], 4) for key in peers.ERRORS]
+    assert len(head) == len(line) == len(floors)
 
 
 def test_means_over_seeds_keep_what_cannot_be_done():

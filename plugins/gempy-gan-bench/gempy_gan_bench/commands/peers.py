@@ -11,7 +11,13 @@ from gempy_gan_bench.commands.table import check_outputs, write_rows
 
 
 @click.command("peers", short_help="Compare geology between wells with that of other tools.")
-@click.option("--peer", "names", multiple=True, metavar="NAME", help="DeeSse or SIS, of geone; may be repeated. Default: both.")
+@click.option(
+    "--peer",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="DeeSse, DeeSse-long or SIS, of geone, or MPSlib; may be repeated. Default: what is installed.",
+)
 @click.option("--prior", "priors", multiple=True, metavar="NAME", help="A prior; may be repeated. Default: fluvial-diffusion.")
 @click.option(
     "--prior-set", "prior_settings", multiple=True, type=Setting(), metavar="NAME=VALUE", help="An option of the priors."
@@ -36,13 +42,19 @@ def command(
     from functools import partial
 
     from gempy_gan_bench import peers
+    from gempy_gan_bench.other_tools import PEERS, check, installed, title
 
     check_outputs(json_file=json_file)
-    unknown = [name for name in names if name not in peers.PEERS]
+    unknown = [name for name in names if name not in PEERS]
     if unknown:
-        raise click.UsageError(f"There is no peer {unknown[0]!r}. Expected one of: {', '.join(peers.PEERS)}.")
+        raise click.UsageError(f"There is no peer {unknown[0]!r}. Expected one of: {', '.join(PEERS)}.")
     options = dict(prior_settings)
-    contenders = {name: peers.PEERS[name] for name in (names or (() if priors else peers.PEERS))}
+    for name in names:
+        check(name)
+    chosen = names or (() if priors else installed())
+    if not names and not priors and len(chosen) < len(PEERS):
+        click.echo(f"Not installed, so left out: {', '.join(name for name in PEERS if name not in chosen)}.", err=True)
+    contenders = {title(name): PEERS[name] for name in chosen}
     for prior in priors or (() if names else ("fluvial-diffusion",)):
         label = " ".join([prior, *(f"{key}={value}" for key, value in options.items()), *([strategy] if strategy else [])])
         contenders[label] = partial(peers.learned, name=prior, strategy=strategy, options=options)
