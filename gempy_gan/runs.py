@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gempy_gan.grid import Grid
 
 TOGETHER = "model"  # the folder of what lies on the model's grid
+FIGURES = ("chi2", "match", "crps")  # that tell how data agree: the first that a kind of data has
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,9 @@ def _summary(
     values: dict[str, Any] = {"units": {}, "structures": _moved(draws)}
     volumes = _volumes(together, list(parts))
     for unit, results in parts.items():
-        values["units"][unit] = {"agreement": dict(_agreement(results)), "volume": volumes[unit]}
+        figures = _figures(results)
+        agreement = {group: _agreement(results, group, key) for group, key in figures.items()}
+        values["units"][unit] = {"agreement": agreement, "figures": figures, "volume": volumes[unit]}
     return Summary(tuple(_lines(values, len(together))), values)
 
 
@@ -261,14 +264,16 @@ def _moved(draws: Sequence[StructuralDraw | None]) -> dict[str, Any]:
     return {"number": len(found), "redrawn": sum(draw.record["redrawn"] for draw in found), "moved": rms}
 
 
-def _agreement(results: Sequence[workflow.Result]) -> Iterator[tuple[str, list[float]]]:
-    """chi2 of each kind of data in each structure."""
-    for group in dict.fromkeys(figure.group for figure in results[0].diagnosis.figures):
-        if group.startswith(("hard", "soft", "held out")):
-            found = [r.diagnosis[group, "chi2"].value for r in results if any(f.group == group for f in r.diagnosis.figures)]
-            known = [float(value) for value in found if value is not None]
-            if known:
-                yield group, known
+def _figures(results: Sequence[workflow.Result]) -> dict[str, str]:
+    """By kind of data the figure that tells how they agree."""
+    known = [f for r in results for f in r.diagnosis.figures if f.group.startswith(("hard", "soft", "held out"))]
+    has = {figure.group: [f.key for f in known if f.group == figure.group and f.value is not None] for figure in known}
+    return {group: next(key for key in FIGURES if key in keys) for group, keys in has.items() if {*FIGURES}.intersection(keys)}
+
+
+def _agreement(results: Sequence[workflow.Result], group: str, key: str) -> list[float]:
+    """A figure of a kind of data in each structure that has it."""
+    return [f.value for r in results for f in r.diagnosis.figures if (f.group, f.key) == (group, key) and f.value is not None]
 
 
 def _volumes(together: Ensemble, units: Sequence[str]) -> dict[str, list[float]]:
@@ -293,9 +298,9 @@ def _lines(values: Mapping[str, Any], n: int) -> Iterator[str]:
     for unit, found in values["units"].items():
         low, middle, high = found["volume"]
         yield f"{unit}: {middle:.4g} m3 on the model's grid ({low:.4g} to {high:.4g} in 80 % of the realizations)"
-        for group, chi2 in found["agreement"].items():
-            spread = f", {min(chi2):.3g} to {max(chi2):.3g} by structure" if len(chi2) > 1 else ""
-            yield f"  {group}: chi2 {np.mean(chi2):.3g}{spread}"
+        for group, by in found["agreement"].items():
+            spread = f", {min(by):.3g} to {max(by):.3g} by structure" if len(by) > 1 else ""
+            yield f"  {group}: {found['figures'][group]} {np.mean(by):.3g}{spread}"
     yield "How each part honours its data is told in its folder's diagnosis.txt."
 
 

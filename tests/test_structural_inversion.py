@@ -248,13 +248,14 @@ def test_structures_by_one_study(folder):
 def test_a_file_is_read_once_and_what_was_found_in_it_is_reported(folder, monkeypatch, structure):
     text = STUDY.replace('model = "model.gempy"', 'model = "model.gempy"\nelement = "Reservoir"\nresolution = [4, 4, 4]')
     text = text.replace("pictures = false", "pictures = true").replace('formats = ["grdecl", "roff", "nc"]', "formats = []")
-    (folder / "study.toml").write_text(text + structure)
+    (folder / "study.toml").write_text(text.replace("std = 0.02", 'std = 0.02\nheld_out = ["A-2"]') + structure)
     opened = []
     monkeypatch.setattr(options, "read", lambda file, **given: opened.append(file.name) or read(file, **given))
-    runs.run(load_study(folder / "study.toml"))
+    done = runs.run(load_study(folder / "study.toml"))
     assert sorted(opened) == ["A-1.las", "A-2.las"]
     page = next((folder / "out").rglob("report.html")).read_text()
     assert "2 input files were read." in page
+    assert not structure or "held out: sand: crps 0." in str(done.diagnosis)
 
 
 def test_surfaces_of_tops_are_named_like_them_and_meet_them(folder, monkeypatch):
