@@ -140,7 +140,7 @@ class Coverage:
         if not self.measured:
             return []
         lines = [f"  {name:<24}{low:>10.4g}{middle:>10.4g}{high:>10.4g}" for name, (low, middle, high) in self.measured.items()]
-        return [f"  {'not drawn':<24}{'5 %':>10}{'50 %':>10}{'95 %':>10}", *lines]
+        return [f"  {'measured':<24}{'5 %':>10}{'50 %':>10}{'95 %':>10}", *lines]
 
 
 def coverage(labels: Sequence[Label], table: pd.DataFrame) -> Coverage:

@@ -58,11 +58,13 @@ def write_surfaces(grid: Grid, path: str | os.PathLike[str], depth: bool = False
     `unit.irap` stands for `unit--top.irap` and `unit--base.irap`, regular maps with nodes at the corners of the grid's columns.
     Values are heights in metres, z up, or with `depth` depths, positive downwards. Nodes beside no active cell are undefined.
 
-    Raises FormatError when xtgeo is missing, the grid's columns are bent, or the disk refuses.
+    Raises FormatError for another ending than .irap, .irapasc or .fgr, when xtgeo is missing, the grid's columns are bent, or the
+    disk refuses.
     """
-    from gempy_gan.formats.surfaces import write_irap
+    from gempy_gan.formats.surfaces import check_ending, write_irap
 
     target = Path(path)
+    check_ending(target)
     with staged(target) as path_there:
         written = write_irap(grid, path_there, depth)
     return [target.parent / file.name for file in written]

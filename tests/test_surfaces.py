@@ -69,6 +69,13 @@ class Leaning(Fold):
         return xyz
 
 
+def test_another_ending_than_that_of_the_format_is_refused(tmp_path):
+    for name in ("unit.xyz", "unit", "unit.gri"):
+        with pytest.raises(FormatError, match=rf"IRAP classic grids.*'{name}' is no name of one.*\.irap, \.irapasc or \.fgr"):
+            write_surfaces(Grid((0, 30, 0, 20, -40, -10), (3, 2, 4)), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_leaning_columns_are_refused(tmp_path):
     grid = folded_grid(amplitude=0.0, wedge=0.0)
     leaning = Grid(grid.extent, grid.resolution, grid.rotation, None, Leaning(grid.extent, grid.rotation, 0.0, 0.0))

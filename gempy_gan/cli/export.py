@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -38,7 +39,8 @@ class Selection(click.ParamType[list[int]]):
 @click.option(
     "--surfaces",
     metavar="FILE",
-    help="Also top and base of the grid, or of its unit, as IRAP maps: unit.irap stands for unit--top.irap and unit--base.irap.",
+    help="Also top and base of the grid, or of its unit, as IRAP maps (.irap, .irapasc, .fgr): unit.irap stands for "
+    "unit--top.irap and unit--base.irap.",
 )
 @with_settings
 def command(
@@ -58,11 +60,14 @@ def command(
     from gempy_gan.cli.bar import progress_bar
     from gempy_gan.cli.paths import check_free, read_ensemble
     from gempy_gan.files import write, write_surfaces
+    from gempy_gan.formats.surfaces import check_ending
     from gempy_gan.plugins import for_path
 
     for path in out:
         for_path("formats", path)  # what cannot be written is found before anything is read or written
         check_free(path)
+    if surfaces:
+        check_ending(Path(surfaces))
     with progress_bar():
         chosen = read_ensemble(ensemble).select(realizations)
         for path in out:

@@ -24,6 +24,19 @@ class Failure(click.ClickException):
         click.echo(" ".join(self.message.splitlines()), file=file, err=file is None)
 
 
+class Misuse(Failure):
+    """A command line that cannot be understood: what is wrong with it, and where its options are explained."""
+
+    exit_code = 2
+
+    @classmethod
+    def of(cls, error: click.UsageError, ctx: click.Context) -> Misuse:
+        """The message of click's error, for which it takes four lines."""
+        command = error.ctx.command_path if error.ctx else f"{ctx.command_path} {ctx.invoked_subcommand or ''}".strip()
+        said = error.format_message()
+        return cls(f"{said}{'' if said.endswith(('.', '?', ')')) else '.'} See '{command} --help'.")
+
+
 class Interrupted(Failure):
     """Ctrl-C, with the exit code that shells give it."""
 
@@ -71,13 +84,18 @@ class GuardedGroup(click.Group):
         """The commands in the order in which they were added: that in which they are used."""
         return list(self.commands)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The options before the command; what is wrong with them is one line, too."""
+        with _one_line(ctx):
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a warning of the package is one line on stderr, those of other libraries are left to --debug."""
         debug = bool(ctx.params.get("debug"))
         try:
             if debug:
                 return super().invoke(ctx)
-            with _plain_warnings():
+            with _plain_warnings(), _one_line(ctx):
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Interrupted("Interrupted.") from None
@@ -87,6 +105,16 @@ class GuardedGroup(click.Group):
             if debug or (isinstance(error, OSError) and error.errno == errno.EPIPE):  # a closed pipe is click's to end quietly
                 raise
             raise Failure(_line(error)) from None
+
+
+@contextmanager
+def _one_line(ctx: click.Context) -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:  # shows the help
+        raise
+    except click.UsageError as error:
+        raise Misuse.of(error, ctx) from None
 
 
 @contextmanager

@@ -40,7 +40,10 @@ class LabelRange(click.ParamType[tuple[str, Any]]):
         return name, float(low) if high is None else (float(low), float(high))
 
 
-@click.command("sample")
+@click.command(
+    "sample",
+    epilog="Such as: gempy-gan sample gaussian -o prior.nc --grid constraints.nc --set 'ranges=[300,300,10]'",
+)
 @click.argument("prior")
 @click.option("-o", "--out", required=True, metavar="FILE", help="Where they go; the ending decides the format: .zarr, .nc, ...")
 @click.option(
@@ -78,14 +81,15 @@ def command(
     settings: tuple[tuple[str, Any], ...],
     **special: Any,
 ) -> None:
-    """Draw realizations of PRIOR without any data.
+    """Draw realizations of PRIOR without any data, on a grid.
+
+    PRIOR is a name, of those that 'gempy-gan plugins' lists, or the .safetensors file of one that was trained. --set gives it
+    options, such as its ranges.
 
     A store (.zarr) is filled as they are drawn; killed at any moment it keeps what was finished, and --resume goes on.
 
     A simulator brings its own box, unless a grid is given, and then makes a training set: a store (.zarr) with the labels of
     each realization, filled by several processes.
-
-    --set goes to the prior.
     """
     from gempy_gan.plugins import for_path, registry
 

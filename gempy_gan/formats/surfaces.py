@@ -11,6 +11,17 @@ from gempy_gan.formats.corner_point import load_xtgeo
 from gempy_gan.formats.pillars import STRAIGHT, pillars
 from gempy_gan.grid import Grid
 
+ENDINGS = (".irap", ".irapasc", ".fgr")  # by which other programs know IRAP classic grids in ASCII
+
+
+def check_ending(path: Path) -> None:
+    """Raise FormatError for the name of a file that would not be taken for what it is."""
+    if path.suffix.lower() not in ENDINGS:
+        raise FormatError(
+            f"The maps are IRAP classic grids (ASCII), and {path.name!r} is no name of one. Expected the ending "
+            f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, such as unit.irap."
+        )
+
 
 def write_irap(grid: Grid, path: Path, depth: bool) -> list[Path]:
     """Write `e--top.irap` and `e--base.irap` for `e.irap`, as heights or as depths."""
