@@ -1,8 +1,10 @@
-"""From noise to realizations: the noise levels and Heun's method of Karras et al. (2022), for any diffusion prior."""
+"""From noise to realizations: noise levels, and how to follow them down, for any diffusion prior."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,17 +13,16 @@ if TYPE_CHECKING:
 
     from gempy_gan.prior import DiffusionPrior
 
-SIGMA_MIN = 0.002  # of the largest spread of a property between 0 and 1: below the noise of any log
 REACH = 1.0  # standard deviations that a guess may leave what is known of a cell; at all noise levels alike, it gets twice as far
 RHO = 7.0  # Karras et al. (2022), equation 5: how much denser the levels lie at small noise
 
 
-def noise_levels(sigma_max: float, steps: int, sigma_min: float = SIGMA_MIN) -> Tensor:
-    """Decreasing noise levels (steps + 1,) from sigma_max to sigma_min, then 0 (Karras et al. 2022, equation 5)."""
+def noise_levels(prior: DiffusionPrior, steps: int) -> Tensor:
+    """Decreasing noise levels (steps + 1,) from a prior's sigma_max to its sigma_min, then 0 (Karras et al. 2022, equation 5)."""
     import torch
 
-    position = torch.linspace(0, 1, steps, dtype=torch.float64)
-    levels = (sigma_max ** (1 / RHO) + position * (sigma_min ** (1 / RHO) - sigma_max ** (1 / RHO))) ** RHO
+    first, last = prior.sigma_max ** (1 / RHO), prior.sigma_min ** (1 / RHO)
+    levels = torch.linspace(first, last, steps, dtype=torch.float64) ** RHO
     return torch.cat([levels, levels.new_zeros(1)])
 
 
@@ -38,6 +39,37 @@ def heun(denoise: Callable[[Tensor, float], Tensor], x: Tensor, levels: Tensor) 
             ahead = x + (following - sigma) * slope
         x = ahead
     return x
+
+
+def multistep(denoise: Callable[[Tensor, float], Tensor], x: Tensor, levels: Tensor, generator: torch.Generator) -> Tensor:
+    """Denoise x, noisy at levels[0], down the levels, with fresh noise at each (Lu et al. 2022, SDE-DPM-Solver++(2M)).
+
+    `denoise(x, sigma)` is asked once per level. What it expects changes between levels; the step before tells how, which makes
+    the method one of second order. Fresh noise forgets errors of earlier levels, which the probability flow keeps.
+    """
+    before: tuple[Tensor, float] | None = None
+    for sigma, following in pairwise(levels.tolist()):
+        clean = denoise(x, sigma)
+        if not following:
+            return clean
+        span = math.log(sigma / following)
+        ahead = clean if before is None else clean + (clean - before[0]) * span / (2 * before[1])
+        x, before = step(ahead, x, sigma, following, generator), (clean, span)
+    return x
+
+
+def step(clean: Tensor, x: Tensor, sigma: float, following: float, generator: torch.Generator) -> Tensor:
+    """x at the noise level `following`, drawn given x at sigma and the clean realizations behind it (Ho et al. 2020)."""
+    kept = (following / sigma) ** 2
+    mean = clean + kept * (x - clean)
+    return mean + following * math.sqrt(1 - kept) * noise_like(x, generator) if following else mean
+
+
+def noise_like(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Independent standard normal numbers of the shape of x, from the generator alone."""
+    import torch
+
+    return torch.randn(x.shape, generator=generator).to(x)
 
 
 def within(
@@ -67,7 +99,7 @@ def draw(
 
     with torch.no_grad():
         x = drowned(prior, n, generator)
-        return prior.finish(heun(lambda x, sigma: prior.denoise(x, sigma, condition), x, noise_levels(prior.sigma_max, steps)))
+        return prior.finish(heun(lambda x, sigma: prior.denoise(x, sigma, condition), x, noise_levels(prior, steps)))
 
 
 def drowned(prior: DiffusionPrior, n: int, generator: torch.Generator | None = None) -> Tensor:

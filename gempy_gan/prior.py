@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -134,11 +135,15 @@ class DiffusionPrior(Prior):
     """A prior that knows the expected clean realization behind a noisy one.
 
     `sigma_max` is the noise level at which nothing of the realization is left, in the unit of m; `centre` is about the mean
-    of the prior, around which noise is drawn at that level, `spread` about the standard deviation of a cell.
+    of the prior, around which noise is drawn at that level, `spread` about the standard deviation of a cell. Sampling ends at
+    `sigma_min`, below which the denoiser has nothing to add: the noise of any log, or what a network has learned. Up to
+    `sigma_slope` the gradient of the denoiser can be trusted; above, guidance takes cells for independent.
     `conditional` says that `denoise` takes a condition.
     """
 
     sigma_max: float
+    sigma_min: float = 0.002
+    sigma_slope: float = math.inf
     centre: float = 0.0
     spread: float = 1.0
     conditional: ClassVar[bool] = False

@@ -1,13 +1,14 @@
 """The learned diffusion prior: what its parts compute, that it learns, and that it knows what wells say."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from gempy_gan.denoising import REACH, draw, heun, noise_levels, within
+from gempy_gan.denoising import REACH, draw, heun, multistep, noise_levels, within
 from gempy_gan.errors import GempyGanError
 from gempy_gan.labels import Label
 from gempy_gan.learning import Domain
@@ -46,8 +47,12 @@ def untrained(**options):
     return prior
 
 
+def between(sigma_max, sigma_min=0.002):
+    return SimpleNamespace(sigma_max=sigma_max, sigma_min=sigma_min)
+
+
 def test_noise_levels_are_those_of_karras():
-    levels = noise_levels(80.0, 18, 0.002)
+    levels = noise_levels(between(80.0, 0.002), 18)
     i = np.arange(18)
     expected = (80.0 ** (1 / 7) + i / 17 * (0.002 ** (1 / 7) - 80.0 ** (1 / 7))) ** 7
     np.testing.assert_allclose(levels[:-1], expected, rtol=1e-9)
@@ -60,11 +65,23 @@ def test_heun_is_exact_for_a_gaussian():
     exact = x * spread / math.sqrt(spread**2 + 20.0**2)
     error = []
     for steps in (10, 20, 40):
-        found = heun(lambda x, sigma: x * spread**2 / (spread**2 + sigma**2), x, noise_levels(20.0, steps))
+        found = heun(lambda x, sigma: x * spread**2 / (spread**2 + sigma**2), x, noise_levels(between(20.0), steps))
         error.append(float((found - exact).abs().max()))
     assert error[2] < 0.02
     assert error[0] / error[1] > 3  # second order
     assert error[1] / error[2] > 3
+
+
+def test_multistep_draws_from_a_gaussian_with_errors_of_second_order():
+    spread, error = 0.7, []
+    for steps in (20, 40, 80):
+        start, generator = torch.linspace(-40, 40, 20_000, dtype=torch.float64)[:, None], torch.Generator().manual_seed(0)
+        denoised = lambda x, sigma: x * spread**2 / (spread**2 + sigma**2)  # noqa: E731
+        found = multistep(denoised, start, noise_levels(between(20.0), steps), generator)
+        error.append(abs(float(found.std()) / spread - 1))
+        assert abs(float(found.mean())) < 0.03
+    assert error[0] / error[1] > 2.5
+    assert error[2] < 0.02
 
 
 def test_drawing_from_the_exact_mixture_gives_the_mixture():

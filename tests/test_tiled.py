@@ -174,7 +174,7 @@ def covariance_of_draws(prior):
     """Covariance of draws along one axis, exact: Heun's method on a linear denoiser is a linear map of the noise."""
     length = prior.shape[0]
     noise = prior.sigma_max * torch.eye(length, dtype=torch.float64).reshape(length, 1, length, 1, 1)
-    draws = heun(prior.denoise, noise, noise_levels(prior.sigma_max, 24)).flatten(1)
+    draws = heun(prior.denoise, noise, noise_levels(prior, 24)).flatten(1)
     return draws.T @ draws
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SPREAD = 0.6  # standard deviation of a fraction scaled to [-1, 1]: sigma_data of Karras et al. (2022)
 SIGMA_MAX = 100.0  # in [-1, 1]; box-wide contrasts survive much noise, because thousands of cells repeat them
 FINE = 0.1  # noise in [-1, 1] below which errors count no more than at it: finer than this, nobody looks
+SIGMA_MIN = 0.06  # in [-1, 1]; below it the network, which learned little there, leads away from deposits and from data
+SIGMA_SLOPE = 1.6  # in [-1, 1]; above it, sigma^2 times the gradient is mostly error, and guidance by it raises the misfit
 TRUST = 20  # a known value is trusted by half when its standard deviation is 1 / TRUST of the full range
 PATCH = 2  # columns by columns that share a place of the network's finest plane
 PRESETS: dict[str, dict[str, Any]] = {
@@ -62,7 +64,8 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
         self.maps = {name: np.asarray(values) for name, values in (labels or {}).items() if np.ndim(values)}
         self.labels, self.steps = _means(domain, labels or {}), steps
         self._asked = torch.tensor([domain.scaled(self.labels)], dtype=torch.float32)
-        self.sigma_max, self.centre, self.spread = SIGMA_MAX / 2, 0.5, SPREAD / 2
+        self.sigma_max, self.sigma_min, self.sigma_slope = SIGMA_MAX / 2, SIGMA_MIN / 2, SIGMA_SLOPE / 2
+        self.centre, self.spread = 0.5, SPREAD / 2
 
     @classmethod
     def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> LearnedDiffusion:

@@ -64,7 +64,8 @@ class TiledDiffusion(DiffusionPrior):
         self.shape, self.overlap, self.at_once = (int(shape[0]), int(shape[1]), int(shape[2])), float(overlap), int(at_once)
         self.steps = int(steps if steps is not None else getattr(tile, "steps", STEPS))
         self.conditional = tile.conditional  # type: ignore[misc]  # of the class elsewhere, here of the tile
-        self.sigma_max, self.spread, self.centre = tile.sigma_max, tile.spread, tile.centre
+        self.sigma_max, self.sigma_min, self.sigma_slope = tile.sigma_max, tile.sigma_min, tile.sigma_slope
+        self.spread, self.centre = tile.spread, tile.centre
         self.rise = torch.zeros(len(tile.properties))
         if self.shape[2] > tile.shape[2]:
             self.rise = _rise(tile)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import drowned, noise_levels
+from gempy_gan.denoising import drowned, noise_levels, step
 from gempy_gan.errors import GempyGanError
 from gempy_gan.prior import DiffusionPrior, Prior
-from gempy_gan.strategies.ancestral import step
-from gempy_gan.strategies.guidance import Guide, GuidedStrategy, fit, left_variance
+from gempy_gan.strategies.guidance import Guide, GuidedStrategy, fit
 from gempy_gan.strategies.misfit import Linearization, linearize
-from gempy_gan.strategies.pigdm import check_options
+from gempy_gan.strategies.pigdm import PseudoInverse, check_options
 from gempy_gan.strategy import Draws, LikelihoodLike
 
 if TYPE_CHECKING:
@@ -36,12 +35,9 @@ class DPS(GuidedStrategy):
     spread of one, variance-preserving noise, and a forward operator of norm one: values are scaled by the prior's spread, and
     residuals, in standard deviations of the data, by the norm of their operator.
 
-    With noise="honoured" the expected clean realization is moved by sigma^2 J' A' D^-1 (d - F(m)), in whitened data, where the
-    covariance I + r^2 A A' that the data have given x is replaced by a number for each kind of data: D = 1 + r^2 / std^2 for hard
-    data, of which that is the covariance, and D = 1 + r^2 tr(A A') / d for all others together. r^2 is the variance that noise
-    leaves to a cell (see PiGDM), J the Jacobian of the denoiser. `rate` has no meaning then.
-
-    Neither samples the posterior: the former depends on its rate, the latter on D.
+    With noise="honoured" the noise of the data decides instead of a rate: the expected clean realization is moved as in
+    `pigdm`, by the covariance that the data have given x, and what is left of DPS is its sampling. A number in place of that
+    covariance leaves the misfit at twice the noise, whatever the number of steps.
     """
 
     steps: int = 200
@@ -56,15 +52,15 @@ class DPS(GuidedStrategy):
             )
 
     def guide(self, prior: DiffusionPrior, likelihood: LikelihoodLike) -> Guide:
-        """Guidance with a number in place of the covariance of the data, or down the norm of the residual."""
-        return Norm(prior, likelihood) if self.noise == "published" else Scalar(prior, likelihood)
+        """Guidance down the norm of the residual, or by the covariance of the data."""
+        return Norm(prior, likelihood) if self.noise == "published" else PseudoInverse(prior, likelihood, prior.spread)
 
     def sample(self, prior: Prior, likelihood: LikelihoodLike, n: int, generator: torch.Generator) -> Draws:
         """Draw n realizations."""
         self.check(prior)
         known = cast("DiffusionPrior", prior)
         guide, x = self.guide(known, likelihood), drowned(known, n, generator)
-        levels = noise_levels(known.sigma_max, self.steps).tolist()
+        levels = noise_levels(known, self.steps).tolist()
         for k, (sigma, following) in enumerate(pairwise(levels)):
             progress.report("noise levels", k, self.steps)
             lead = guide(x, sigma)
@@ -85,6 +81,8 @@ class DPS(GuidedStrategy):
 class Norm(Guide):
     """y = -r / (|r| |A|): a move of clean - sigma^2 times the gradient of the residual's norm, in units of the cells."""
 
+    cautious = False  # as published
+
     def __init__(self, prior: DiffusionPrior, likelihood: LikelihoodLike) -> None:
         super().__init__(prior, likelihood)
         centre = torch.full((1, len(prior.properties), *prior.shape), prior.centre)
@@ -98,21 +96,6 @@ class Norm(Guide):
     def plausible(self, move: Tensor, sigma: float) -> Tensor:
         """As published: a direction, of any length."""
         return move
-
-
-class Scalar(Guide):
-    """y = D^-1 (d - F(m)) with one number for hard data in D, and one for all others."""
-
-    def dual(self, at: Linearization, sigma: float, transposed: Callable[[Tensor], Tensor]) -> Tensor:
-        """y (n, d)."""
-        hard, total = self.likelihood.hard, at.residual.shape[1]
-        gain = (1 / self.likelihood.std.to(at.residual).square()).expand(at.residual.shape).clone()
-        if hard < total:
-            signs = 2.0 * torch.randint(2, (total,), generator=torch.Generator().manual_seed(0)).to(at.residual) - 1
-            signs[:hard] = 0
-            trace = at.pull(signs.expand_as(at.residual)).flatten(1).square().sum(dim=1, keepdim=True)  # Hutchinson (1990)
-            gain[:, hard:] = trace / (total - hard)
-        return -at.residual / (1 + left_variance(sigma, self.prior.spread) * gain)
 
 
 def _norm(at: Linearization, like: Tensor) -> float:

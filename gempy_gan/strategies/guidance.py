@@ -5,14 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import drowned, heun, noise_levels
+from gempy_gan.denoising import drowned, multistep, noise_levels, noise_like
 from gempy_gan.prior import DiffusionPrior, Prior
-from gempy_gan.strategies.ancestral import noise_like
 from gempy_gan.strategies.misfit import Linearization, linearize
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
 
@@ -39,7 +38,12 @@ class Guide:
     J' A' y is the gradient of the log density of N(d; F(clean), C), whatever C is taken for the covariance of whitened data:
     y = C^-1 (d - F(clean)) is what kinds of guidance differ in, and their `dual` gives. A `masked` guide gives hard data to
     denoisers that take them as a condition, and leads to the rest.
+
+    Above the noise level `sigma_slope` of the prior, J is that of independent cells, `variance` / sigma^2: sigma^2 times the
+    Jacobian of a network is mostly error there. A guide that is not `cautious` takes the denoiser's all the same.
     """
+
+    cautious: ClassVar[bool] = True
 
     def __init__(self, prior: DiffusionPrior, likelihood: LikelihoodLike, masked: bool = False) -> None:
         self.prior, self.likelihood = prior, likelihood
@@ -50,6 +54,10 @@ class Guide:
     @abstractmethod
     def dual(self, at: Linearization, sigma: float, transposed: Callable[[Tensor], Tensor]) -> Tensor:
         """y (n, d); `transposed` multiplies cells (n, c, nx, ny, nz) by J'."""
+
+    def variance(self, sigma: float, like: Tensor) -> Tensor:
+        """The variance that noise leaves to independent cells, broadcast against them."""
+        return like.new_tensor(left_variance(sigma, self.prior.spread))
 
     def plausible(self, move: Tensor, sigma: float) -> Tensor:
         """A move of what is expected, no larger in any cell than data can want.
@@ -68,12 +76,15 @@ class Guide:
         if self.first == len(self.likelihood.observed):
             clean = self.prior.denoise(x, sigma, self.condition)
             return Lead(clean, clean, x.new_zeros(len(x)))
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
+        alone = self.cautious and sigma > self.prior.sigma_slope
+        with torch.set_grad_enabled(not alone):
+            x = x.detach().requires_grad_(not alone)
             clean = self.prior.denoise(x, sigma, self.condition)
             at = linearize(self.residual, clean.detach())
 
             def transposed(v: Tensor) -> Tensor:
+                if alone:
+                    return self.variance(sigma, v) / sigma**2 * v
                 return torch.autograd.grad(clean, x, v, retain_graph=True)[0]
 
             dual = self.dual(at, sigma, transposed)
@@ -92,7 +103,7 @@ def left_variance(sigma: float, spread: float) -> float:
 
 
 class GuidedStrategy(Strategy):
-    """A strategy that follows the probability flow of a diffusion prior, led by a guide, in `steps` steps."""
+    """A strategy that denoises with a diffusion prior, led by a guide, at `steps` noise levels, one evaluation at each."""
 
     requires = DiffusionPrior
 
@@ -107,10 +118,10 @@ class GuidedStrategy(Strategy):
         self.check(prior)
         known = cast("DiffusionPrior", prior)
         guide = self.guide(known, likelihood)
-        denoise = counted(lambda x, sigma: guide(x, sigma).led, ROUNDS + 2 * self.steps - 1)
+        denoise = counted(lambda x, sigma: guide(x, sigma).led, ROUNDS + self.steps)
         with torch.no_grad():
             x = settled(denoise, drowned(known, n, generator), known.sigma_max, generator)
-            values = known.finish(heun(denoise, x, noise_levels(known.sigma_max, self.steps)))
+            values = known.finish(multistep(denoise, x, noise_levels(known, self.steps), generator))
         return Draws(values, trace=fit(likelihood, values))
 
 

@@ -29,7 +29,7 @@ class Guided(GuidedStrategy):
     the hard data too; with one that does, no other data may pull a cell farther from its hard data than their errors allow.
     """
 
-    steps: int = 24
+    steps: int = 48
     spread: float | None = None
 
     def __post_init__(self) -> None:

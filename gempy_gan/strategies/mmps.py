@@ -30,7 +30,7 @@ class MMPS(GuidedStrategy):
     V is exact wherever the denoiser is, between modes as well: only the shape of p(m | x) is taken for a Gaussian.
     """
 
-    steps: int = 24
+    steps: int = 48
     solver_steps: int = 5
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ class PiGDM(GuidedStrategy):
     At each of `steps` noise levels the expected clean realization m(x) is moved by sigma^2 J' A' (r^2 A A' + I)^-1 (d - F(m)):
     their equation 7, with J the denoiser's Jacobian, A that of the whitened forward operator at m(x), linearized anew at every
     level, and r^2 = sigma^2 s^2 / (sigma^2 + s^2) the variance that the noise leaves to a cell of prior spread s. `spread`
-    replaces the prior's own s. Their samplers are replaced by Heun's method. All data are led to, hard ones too, whatever the
+    replaces the prior's own s. Their sampler is replaced by one of second order. All data are led to, hard ones too, whatever the
     denoiser could be told: `guided` is the same with a denoiser that knows them.
 
     Right for a Gaussian prior of independent cells; elsewhere it errs where the noise decides between modes.

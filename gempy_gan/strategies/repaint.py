@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import drowned, noise_levels
+from gempy_gan.denoising import drowned, noise_levels, noise_like, step
 from gempy_gan.errors import GempyGanError
 from gempy_gan.prior import DiffusionPrior, Prior
-from gempy_gan.strategies.ancestral import noise_like, step
 from gempy_gan.strategies.guidance import fit
 from gempy_gan.strategies.pigdm import check_options
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
@@ -56,7 +55,7 @@ class RePaint(Strategy):
                 "Expected hard data alone: take 'guided' for seismic."
             )
         known = cast("DiffusionPrior", prior)
-        levels, x = noise_levels(known.sigma_max, self.steps).tolist(), drowned(known, n, generator)
+        levels, x = noise_levels(known, self.steps).tolist(), drowned(known, n, generator)
         moves = list(self.moves())
         with torch.no_grad():
             for before, after in progress.track(moves, "noise levels", len(moves)):

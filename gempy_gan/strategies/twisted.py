@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import drowned, heun, noise_levels
+from gempy_gan.denoising import drowned, heun, noise_levels, noise_like
 from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.prior import DiffusionPrior, Prior
-from gempy_gan.strategies.ancestral import noise_like
 from gempy_gan.strategies.dps import DPS
 from gempy_gan.strategies.guidance import Guide, GuidedStrategy, Lead, fit, settled
 from gempy_gan.strategies.guided import Guided
@@ -76,7 +75,7 @@ class Twisted(Strategy):
         guide = cast("GuidedStrategy", self.led_by).guide(known, likelihood)
         with torch.no_grad():
             cloud = _Cloud(guide, known, max(n, self.particles), generator)
-            levels = noise_levels(known.sigma_max, self.steps)[:-1].tolist()
+            levels = noise_levels(known, self.steps)[:-1].tolist()
             for k, (sigma, following) in enumerate(pairwise(levels)):
                 progress.report("noise levels", k, self.steps)
                 cloud.step(sigma, following)

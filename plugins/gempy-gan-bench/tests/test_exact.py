@@ -51,7 +51,7 @@ def test_wrong_modes_and_wrong_spreads_show(cases):
 
 
 def test_rows_tell_what_a_strategy_cannot_do(cases):
-    strategies = {"guided": Guided(6), "repaint": RePaint(20, 5, 2)}
+    strategies = {"guided": Guided(12), "repaint": RePaint(20, 5, 2)}
     guided, repaint = exact.rows(cases["WS, weak, 8 tiles"], strategies, 20)
     assert 0 <= guided["tv"] <= 1
     assert repaint["tv"] is None

@@ -32,7 +32,7 @@ class OdeLatents(LatentPrior):
     def decode(self, z: Tensor) -> Tensor:
         """Latents (n, c, nx, ny, nz) to realizations of the same shape."""
         start = self.of.centre + self.of.sigma_max * z
-        return self.of.finish(heun(self.of.denoise, start, noise_levels(self.of.sigma_max, self.steps)))
+        return self.of.finish(heun(self.of.denoise, start, noise_levels(self.of, self.steps)))
 
     @property
     def latent_positions(self) -> Tensor:

@@ -44,7 +44,7 @@ class Plan:
     draws: int = 12
     published_steps: int = 50
     dps_steps: int = 25
-    pigdm_steps: int = 12
+    pigdm_steps: int = 25
     proposals: int = 200
     nulls: int = 400
     sbc_truths: int = 16
@@ -67,7 +67,7 @@ PRESETS = {
         draws=256,
         published_steps=200,
         dps_steps=200,
-        pigdm_steps=50,
+        pigdm_steps=100,
         proposals=1000,
         nulls=2000,
         sbc_truths=100,
