@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from gempy_gan.prior import DiffusionPrior
 
+ROUNDS = 2  # of noise at the largest level, before denoising starts
 REACH = 1.0  # standard deviations that a guess may leave what is known of a cell; at all noise levels alike, it gets twice as far
 RHO = 7.0  # Karras et al. (2022), equation 5: how much denser the levels lie at small noise
 
@@ -65,7 +66,7 @@ def step(clean: Tensor, x: Tensor, sigma: float, following: float, generator: to
     return mean + following * math.sqrt(1 - kept) * noise_like(x, generator) if following else mean
 
 
-def noise_like(x: Tensor, generator: torch.Generator) -> Tensor:
+def noise_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
     """Independent standard normal numbers of the shape of x, from the generator alone."""
     import torch
 
@@ -97,9 +98,30 @@ def draw(
     """n realizations (n, c, nx, ny, nz) of a diffusion prior, given what `condition` knows (as `denoise` takes it)."""
     import torch
 
+    def denoise(x: Tensor, sigma: float) -> Tensor:
+        return prior.denoise(x, sigma, condition)
+
     with torch.no_grad():
-        x = drowned(prior, n, generator)
-        return prior.finish(heun(lambda x, sigma: prior.denoise(x, sigma, condition), x, noise_levels(prior, steps)))
+        return prior.finish(heun(denoise, settled(denoise, prior, n, generator), noise_levels(prior, steps)))
+
+
+def settled(
+    denoise: Callable[[Tensor, float], Tensor], prior: DiffusionPrior, n: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """What sampling starts from: n noisy realizations (n, c, nx, ny, nz) at sigma_max, about what `denoise` expects there.
+
+    At the largest noise level of a prior, the mean of all cells still tells two realizations apart: whether noise lies about
+    the centre of the prior, its mean, or that of a posterior decides the net-to-gross and between modes. So what is expected
+    behind noise is made noisy again, which is Gibbs sampling but for the spread of p(m | x), and forgets the start by as much
+    as noise hides realizations.
+    """
+    import torch
+
+    x = drowned(prior, n, generator)
+    with torch.no_grad():
+        for _ in range(ROUNDS):
+            x = denoise(x, prior.sigma_max) + prior.sigma_max * noise_like(x, generator)
+    return x
 
 
 def drowned(prior: DiffusionPrior, n: int, generator: torch.Generator | None = None) -> Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import drowned, multistep, noise_levels, noise_like
+from gempy_gan.denoising import ROUNDS, multistep, noise_levels, settled
 from gempy_gan.prior import DiffusionPrior, Prior
 from gempy_gan.strategies.misfit import Linearization, linearize
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
@@ -18,7 +18,6 @@ from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
 if TYPE_CHECKING:
     from torch import Tensor
 
-ROUNDS = 2  # of noise at the largest level, before denoising starts
 PLAUSIBLE = 3.0  # standard deviations of a cell behind the noise, by which data may move what is expected of it
 
 
@@ -120,21 +119,10 @@ class GuidedStrategy(Strategy):
         guide = self.guide(known, likelihood)
         denoise = counted(lambda x, sigma: guide(x, sigma).led, ROUNDS + self.steps)
         with torch.no_grad():
-            x = settled(denoise, drowned(known, n, generator), known.sigma_max, generator)
-            values = known.finish(multistep(denoise, x, noise_levels(known, self.steps), generator))
+            values = known.finish(
+                multistep(denoise, settled(denoise, known, n, generator), noise_levels(known, self.steps), generator)
+            )
         return Draws(values, trace=fit(likelihood, values))
-
-
-def settled(denoise: Callable[[Tensor, float], Tensor], x: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
-    """x (n, c, nx, ny, nz), noise at sigma about the centre of the prior, as noise about what the data make of it.
-
-    At the largest noise level of a prior, noise is about as large as two realizations differ: whether it lies about the mean of
-    the prior or that of the posterior still decides between modes. So what is expected behind x is made noisy again, which is
-    Gibbs sampling but for the spread of p(m | x), and forgets the start by as much as noise hides realizations.
-    """
-    for _ in range(ROUNDS):
-        x = denoise(x, sigma) + sigma * noise_like(x, generator)
-    return x
 
 
 def counted(denoise: Callable[[Tensor, float], Tensor], total: int) -> Callable[[Tensor, float], Tensor]:

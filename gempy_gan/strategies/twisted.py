@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import drowned, heun, noise_levels, noise_like
+from gempy_gan.denoising import heun, noise_levels, noise_like, settled
 from gempy_gan.errors import GempyGanError, GempyGanWarning
 from gempy_gan.prior import DiffusionPrior, Prior
 from gempy_gan.strategies.dps import DPS
-from gempy_gan.strategies.guidance import Guide, GuidedStrategy, Lead, fit, settled
+from gempy_gan.strategies.guidance import Guide, GuidedStrategy, Lead, fit
 from gempy_gan.strategies.guided import Guided
 from gempy_gan.strategies.pigdm import check_options
 from gempy_gan.strategies.rejection import systematic
@@ -101,7 +101,7 @@ class _Cloud:
 
     def __init__(self, guide: Guide, prior: DiffusionPrior, number: int, generator: torch.Generator) -> None:
         self.guide, self.generator = guide, generator
-        self.x = settled(self._expected, drowned(prior, number, generator), prior.sigma_max, generator)
+        self.x = settled(self._expected, prior, number, generator)
         self.lead = guide(self.x, prior.sigma_max)
         self.ancestor = torch.arange(number)
         self.log = self.lead.log_data.double()
