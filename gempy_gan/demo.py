@@ -267,7 +267,7 @@ rescaled_to = {cells}      # metres: the geology is stretched from cells of 50 x
 
 [strategy]                 # the denoiser knows the wells, and is guided to the seismic
 name = "guided"
-steps = 24
+steps = 48
 spread = 0.6               # more than the 0.3 of the prior: the data count for more against a network that is still learning
 
 [output]

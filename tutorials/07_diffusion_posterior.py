@@ -55,7 +55,7 @@ gg.plot.plan(truth, "coarse_fraction", layer=4, data=used)
 # %%
 prior = gg.prior_for("fluvial-diffusion", grid, size="tiny", rescaled_to=grid.cell_size)
 alone = gg.Constraints(grid, used)
-told = gg.invert(prior, alone, gg.get_strategy("guided", steps=16), n=12, seed=0)
+told = gg.invert(prior, alone, gg.get_strategy("guided", steps=32), n=12, seed=0)
 pasted = gg.invert(prior, alone, gg.get_strategy("repaint", steps=30, jump=5, resamples=2), n=12, seed=0)
 
 # %% [markdown]
@@ -66,7 +66,7 @@ pasted = gg.invert(prior, alone, gg.get_strategy("repaint", steps=30, jump=5, re
 
 # %%
 both = gg.Constraints(grid, used, soft)
-led = gg.invert(prior, both, gg.get_strategy("guided", steps=16, spread=0.6), n=12, seed=0)
+led = gg.invert(prior, both, gg.get_strategy("guided", steps=32, spread=0.6), n=12, seed=0)
 gg.plot.plan(led, "coarse_fraction", show=0, layer=4, data=used)
 
 # %%
