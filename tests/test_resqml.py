@@ -193,7 +193,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(FormatError, match=r"e\.epc does not exist"):
         resqml.read(tmp_path / "e.epc")
     (tmp_path / "e.epc").write_bytes(b"no zip file")
-    with pytest.raises(FormatError, match=r"e\.epc cannot be read as the archive"):
+    with pytest.raises(FormatError, match=r"e\.epc is no RESQML package"):
         resqml.read(tmp_path / "e.epc")
     resqml.write(block(), tmp_path / "e.epc")
     with pytest.raises(FormatError, match="has the IJK grids 'e'"):

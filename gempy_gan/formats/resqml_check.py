@@ -19,7 +19,7 @@ EXTERNAL = re.compile(rb"""<Relationship\b[^>]*\bTarget\s*=\s*["']([^"']*)["'][^
 
 def check_resqml(path: Path) -> None:
     """Raise FormatError when the archive is none, its names leave it, its parts are bombs, or its arrays claim too much."""
-    check_archive(path, XML_LIMIT)
+    check_archive(path, XML_LIMIT, "RESQML package")
     try:
         with zipfile.ZipFile(path) as archive:
             targets = [target for name in archive.namelist() for target in _external(path, name, archive.read(name))]
