@@ -113,14 +113,11 @@ def settled(
     At the largest noise level of a prior, the mean of all cells still tells two realizations apart: whether noise lies about
     the centre of the prior, its mean, or that of a posterior decides the net-to-gross and between modes. So what is expected
     behind noise is made noisy again, which is Gibbs sampling but for the spread of p(m | x), and forgets the start by as much
-    as noise hides realizations.
+    as noise hides realizations. Gradients are left to the caller, as by `heun` and `multistep`.
     """
-    import torch
-
     x = drowned(prior, n, generator)
-    with torch.no_grad():
-        for _ in range(ROUNDS):
-            x = denoise(x, prior.sigma_max) + prior.sigma_max * noise_like(x, generator)
+    for _ in range(ROUNDS):
+        x = denoise(x, prior.sigma_max) + prior.sigma_max * noise_like(x, generator)
     return x
 
 
