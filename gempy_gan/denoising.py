@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from gempy_gan.prior import DiffusionPrior
 
+STEPS = 48  # noise levels of a draw
 ROUNDS = 2  # of noise at the largest level, before denoising starts
 REACH = 1.0  # standard deviations that a guess may leave what is known of a cell; at all noise levels alike, it gets twice as far
 RHO = 7.0  # Karras et al. (2022), equation 5: how much denser the levels lie at small noise
@@ -42,7 +43,7 @@ def heun(denoise: Callable[[Tensor, float], Tensor], x: Tensor, levels: Tensor) 
     return x
 
 
-def multistep(denoise: Callable[[Tensor, float], Tensor], x: Tensor, levels: Tensor, generator: torch.Generator) -> Tensor:
+def multistep(denoise: Callable[[Tensor, float], Tensor], x: Tensor, levels: Tensor, generator: torch.Generator | None) -> Tensor:
     """Denoise x, noisy at levels[0], down the levels, with fresh noise at each (Lu et al. 2022, SDE-DPM-Solver++(2M)).
 
     `denoise(x, sigma)` is asked once per level. What it expects changes between levels; the step before tells how, which makes
@@ -59,7 +60,7 @@ def multistep(denoise: Callable[[Tensor, float], Tensor], x: Tensor, levels: Ten
     return x
 
 
-def step(clean: Tensor, x: Tensor, sigma: float, following: float, generator: torch.Generator) -> Tensor:
+def step(clean: Tensor, x: Tensor, sigma: float, following: float, generator: torch.Generator | None) -> Tensor:
     """x at the noise level `following`, drawn given x at sigma and the clean realizations behind it (Ho et al. 2020)."""
     kept = (following / sigma) ** 2
     mean = clean + kept * (x - clean)
@@ -93,16 +94,21 @@ def within(
 
 
 def draw(
-    prior: DiffusionPrior, n: int, generator: torch.Generator | None = None, condition: Any = None, steps: int = 12
+    prior: DiffusionPrior, n: int, generator: torch.Generator | None = None, condition: Any = None, steps: int = STEPS
 ) -> Tensor:
-    """n realizations (n, c, nx, ny, nz) of a diffusion prior, given what `condition` knows (as `denoise` takes it)."""
+    """n realizations (n, c, nx, ny, nz) of a diffusion prior, given what `condition` knows (as `denoise` takes it).
+
+    They come down the same levels as those that guided strategies lead to data: drawn otherwise, prior and posterior would err
+    otherwise, and a truth drawn from the prior would stand out among the draws of its posterior.
+    """
     import torch
 
     def denoise(x: Tensor, sigma: float) -> Tensor:
         return prior.denoise(x, sigma, condition)
 
     with torch.no_grad():
-        return prior.finish(heun(denoise, settled(denoise, prior, n, generator), noise_levels(prior, steps)))
+        start = settled(denoise, prior, n, generator)
+        return prior.finish(multistep(denoise, start, noise_levels(prior, steps), generator))
 
 
 def settled(

@@ -167,7 +167,7 @@ def test_unknown_options_and_presets_are_named():
 def test_random_wells():
     mask = random_wells(4000, (32, 32, 8))
     columns = mask.any(dim=-1).flatten(1).sum(dim=1)
-    assert float((columns == 0).float().mean()) == pytest.approx(0.1, abs=0.04)  # a partial well may miss every layer
+    assert float((columns == 0).float().mean()) == pytest.approx(0.25, abs=0.04)  # a partial well may miss every layer
     assert columns.max() > MOST  # deviated wells pass through several columns
     layers = mask.float().mean(dim=(0, 1, 2))
     assert layers.min() > 0.75 * layers.max()

@@ -40,7 +40,7 @@ def ensembles(study, data):
     pytest.importorskip("gempy_gan_fluvial")
     torch.set_num_threads(1)
     known, _ = data
-    options = {"size": "tiny", "rescaled_to": "grid", "labels": study.prior["labels"], "steps": 8}
+    options = {"size": "tiny", "rescaled_to": "grid", "labels": study.prior["labels"], "steps": 16}
     found = {}
     for name, more in (("raw", {}), ("matched", {"quantiles": study.prior["quantiles"]})):
         prior = prior_from("fluvial-diffusion", known, **options, **more)

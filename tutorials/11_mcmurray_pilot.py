@@ -156,9 +156,9 @@ gg.plot.log_comparison(ensembles["rivers"], withheld, property="coarse_fraction"
 #
 # The same as a file that others can repeat, with more realizations and all pictures: `gempy-gan run
 # tutorials/pilot_mcmurray.toml --out mcmurray`. There the river's labels are chosen as well, by cross-validation among the
-# ten wells alone: rivers that migrate fast and avulse often. At the four wells it then has a CRPS of 0.172, beside 0.161
+# ten wells alone: rivers that migrate fast and avulse often. At the four wells it then has a CRPS of 0.179, beside 0.161
 # of the wells' histogram, 0.167 of the layer mean and 0.187 of the Gaussian field (`pilot_mcmurray_gaussian.toml`),
-# with a standard error of 0.01.
+# with a standard error of 0.016.
 #
 # ## What to trust, and what not
 #

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST = 30  # wells in one box
-EMPTY = 0.1  # share of boxes without a well
+EMPTY = 0.25  # share of boxes without a well
 DEVIATED = 0.15  # share of wells that are not vertical
 DRIFT = 0.15  # largest sideways way of a deviated well from base to top, as a share of the box
 PARTIAL = 0.25  # share of wells that do not go through the whole box
@@ -19,7 +19,7 @@ PARTIAL = 0.25  # share of wells that do not go through the whole box
 def random_wells(n: int, shape: tuple[int, int, int], device: torch.device | None = None) -> Tensor:
     """Cells on wells, (n, nx, ny, nz) bool, from torch's global generator.
 
-    A tenth of the boxes have no well; the others 1 to 30, few being as likely as many (uniform in the logarithm), at places
+    A quarter of the boxes have no well; the others 1 to 30, few being as likely as many (uniform in the logarithm), at places
     uniform over the box, most of them vertical and complete.
     """
     nx, ny, nz = shape

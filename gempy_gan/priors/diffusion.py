@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gempy_gan.denoising import draw, within
+from gempy_gan.denoising import STEPS, draw, within
 from gempy_gan.errors import GempyGanError
 from gempy_gan.learning import Domain, LearnedPrior, Recipe, Shape, known
 from gempy_gan.networks.channels import Channels
@@ -44,7 +44,7 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
 
     `labels` fixes some of the domain's labels, in their own units; the others are left open. A label may be a map (nx, ny) over
     the columns: a box takes its mean, and a larger shape that is made of several boxes the mean over the columns of each.
-    `steps` are Heun steps from noise to a realization, two network evaluations each. Build one with `of`, from a file with
+    `steps` are noise levels from noise to a realization, one network evaluation each. Build one with `of`, from a file with
     `load_prior`, or train one.
     """
 
@@ -56,7 +56,7 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
         unet: PlaneUNet,
         options: Mapping[str, Any],
         labels: Mapping[str, ArrayLike] | None = None,
-        steps: int = 12,
+        steps: int = STEPS,
     ) -> None:
         self.domain, self.networks, self.options = domain, {"unet": unet}, dict(options)
         self.properties, self.shape, self.cell_size = domain.properties, domain.shape, domain.cell_size
@@ -146,7 +146,7 @@ class DiffusionRecipe(Recipe):
         warm_up: int = 200,
         noise_mean: float = 0.7,
         noise_spread: float = 1.8,
-        blind: float = 0.3,
+        blind: float = 0.6,
     ) -> None:
         self.domain, self.batch = domain, int(batch)
         self.options = {"widths": tuple(widths), "blocks": int(blocks)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gempy_gan.denoising import draw
+from gempy_gan.denoising import STEPS, draw
 from gempy_gan.errors import GempyGanError
 from gempy_gan.networks.channels import INCREASING
 from gempy_gan.prior import DiffusionPrior
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 OVERLAP = 1 / 3  # of a tile: the cost per cell is then the same from two tiles a side on, 1.5 for each axis with several
 AT_ONCE = 2**18  # values of the tiles that are denoised together
-STEPS = 12  # of a draw, where the tile's prior does not say
 
 
 class TiledDiffusion(DiffusionPrior):

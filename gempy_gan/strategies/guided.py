@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gempy_gan.denoising import within
+from gempy_gan.denoising import STEPS, within
 from gempy_gan.strategies.guidance import Guide, GuidedStrategy
 from gempy_gan.strategies.pigdm import PseudoInverse, check_options
 
@@ -29,7 +29,7 @@ class Guided(GuidedStrategy):
     the hard data too; with one that does, no other data may pull a cell farther from its hard data than their errors allow.
     """
 
-    steps: int = 48
+    steps: int = STEPS
     spread: float | None = None
 
     def __post_init__(self) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gempy_gan import DiffusionPrior, Domain, GempyGanError, LearnedPrior, Recipe, draw
+from gempy_gan import DiffusionPrior, Domain, GempyGanError, LearnedPrior, Recipe
+from gempy_gan.denoising import heun, noise_levels, settled
 
 SIGMA_MAX = 20.0  # of values with a spread of about one
 PRESETS: dict[str, dict[str, int]] = {
@@ -56,7 +57,8 @@ class ScoreNetwork(LearnedPrior, DiffusionPrior):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw n realizations (n, c, nx, ny, nz)."""
-        return draw(self, n, generator, steps=self.steps)
+        with torch.no_grad():
+            return heun(self.denoise, settled(self.denoise, self, n, generator), noise_levels(self, self.steps))
 
     def denoise(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:
         """E[m | m + sigma * noise = x], as the network learned it; differentiable in x."""
