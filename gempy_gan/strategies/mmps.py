@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gempy_gan.denoising import STEPS
 from gempy_gan.errors import GempyGanError
 from gempy_gan.strategies.guidance import Guide, GuidedStrategy
 from gempy_gan.strategies.misfit import Linearization
@@ -30,7 +31,7 @@ class MMPS(GuidedStrategy):
     V is exact wherever the denoiser is, between modes as well: only the shape of p(m | x) is taken for a Gaussian.
     """
 
-    steps: int = 48
+    steps: int = STEPS
     solver_steps: int = 5
 
     def __post_init__(self) -> None:
