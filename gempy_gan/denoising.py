@@ -86,11 +86,13 @@ def within(
     import torch
 
     least = 1e-6
-    precision = sigma**-2 + std.clamp(min=least) ** -2
-    both = (x * sigma**-2 + values * std.clamp(min=least) ** -2) / precision
+    at = torch.where(mask.expand_as(x))  # few cells are known: the others are spared the arithmetic
+    guess, noisy, noise, value, error = (part.expand_as(x)[at] for part in (expected, x, torch.as_tensor(sigma), values, std))
+    precision = noise**-2 + error.clamp(min=least) ** -2
+    both = (noisy * noise**-2 + value * error.clamp(min=least) ** -2) / precision
     most = reach * precision.rsqrt()
-    led = both + most * torch.tanh((expected - both) / most)
-    return torch.where(mask, torch.where(std > least, led, values), expected)
+    led = both + most * torch.tanh((guess - both) / most)
+    return expected.index_put(at, torch.where(error > least, led, value))
 
 
 def draw(

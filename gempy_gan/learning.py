@@ -137,6 +137,10 @@ class Recipe(ABC):
         finite.
         """
 
+    def start(self, name: str, network: nn.Module) -> None:
+        """Begin with the weights that a network of another training has. Raises RuntimeError where they do not fit."""
+        self.networks[name].load_state_dict(network.state_dict())
+
     @abstractmethod
     def prior(self, networks: Mapping[str, nn.Module]) -> LearnedPrior:
         """The prior made of these networks: `networks` with the averaged ones in place of those being trained."""

@@ -103,7 +103,7 @@ class ChannelNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Planes (n, width, nx, ny) to the same."""
         inverse = torch.rsqrt(x.float().square().mean(dim=1, keepdim=True) + 1e-4).to(x.dtype)
-        return x * inverse * self.scale[:, None, None]
+        return x * inverse * self.scale[:, None, None].to(x.dtype)
 
 
 class Attention(nn.Module):

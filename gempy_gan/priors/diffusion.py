@@ -17,6 +17,7 @@ from gempy_gan.networks.channels import Channels
 from gempy_gan.networks.plane_unet import PlaneUNet
 from gempy_gan.networks.planes import fold, unfold
 from gempy_gan.networks.well_masks import random_wells
+from gempy_gan.networks.widening import widen
 from gempy_gan.prior import DiffusionPrior
 from gempy_gan.priors.tiled import TiledDiffusion
 
@@ -178,6 +179,10 @@ class DiffusionRecipe(Recipe):
         nn.utils.clip_grad_norm_(self.networks["unet"].parameters(), 1.0)
         optimizer.step()
         return {"loss": loss.detach()}
+
+    def start(self, name: str, network: nn.Module) -> None:
+        """Begin with the weights of a network as wide as this one, or of a narrower one."""
+        widen(self.networks[name], network)  # type: ignore[arg-type]
 
     def prior(self, networks: Mapping[str, nn.Module]) -> LearnedDiffusion:
         """The prior of these networks."""

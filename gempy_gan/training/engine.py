@@ -209,11 +209,11 @@ def start_from(recipe: Recipe, prior: LearnedPrior, file: Path) -> None:
         )
     for name in sorted(shared):
         try:
-            recipe.networks[name].load_state_dict(prior.networks[name].state_dict())
+            recipe.start(name, prior.networks[name])
         except RuntimeError as error:
             raise GempyGanError(
                 f"The network {name!r} of {file} does not fit the one that is trained ({' '.join(str(error).split())[:200]}). "
-                "Start from a prior of the same preset and options."
+                "Start from a prior of the same preset and options, or a diffusion from a narrower one."
             ) from None
 
 
