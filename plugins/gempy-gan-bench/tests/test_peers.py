@@ -78,7 +78,8 @@ def test_a_missing_tool_and_an_unknown_one_are_named(small, monkeypatch):
     assert "Expected one of: DeeSse, DeeSse-long, SIS, MPSlib" in found.output
 
 
-KEYS = ("n", "cpu_s", "balanced_match", "sand", "sand_truth", *peers.ERRORS, *(f"{key}_floor" for key in peers.ERRORS))
+ERRORS = [f"{key}{of}{end}" for of in ("", peers.OF_MEAN) for end in ("", "_floor") for key in peers.ERRORS]
+KEYS = ("truths", "n", "cpu_s", "balanced_match", "sand", "sand_truth", *ERRORS)
 PROGRAM = """#!/bin/sh
 [ -f genesim.txt ] && [ -f ti.dat ] && [ -f wells.dat ] || exit 3
 {body}
@@ -140,11 +141,20 @@ def test_geone_honours_the_wells(small):
 
 def test_the_table_shows_every_error_and_its_floor(small):
     row = peers.row("real", [(site, site.real[:3], 1.0) for site in small])
-    head, line, floors = peers.text([row]).splitlines()
-    assert head.endswith("variogram  connectivity  layer connectivity  patterns")
-    assert [float(value) for value in line.split()[-4:]] == [round(row[key], 4) for key in peers.ERRORS]
-    assert [float(value) for value in floors.split()[-4:]] == [round(row[f"{key}_floor"], 4) for key in peers.ERRORS]
-    assert len(head) == len(line) == len(floors)
+    each, over_all = (part.splitlines() for part in peers.text([row]).split("\n\n"))
+    assert over_all[0].startswith("of the mean over 2 truths")
+    for (head, line, floors), of in ((each, ""), (over_all, peers.OF_MEAN)):
+        assert head.endswith("variogram  connectivity  layer connectivity  patterns")
+        assert [float(value) for value in line.split()[-4:]] == [round(row[f"{key}{of}"], 4) for key in peers.ERRORS]
+        assert [float(value) for value in floors.split()[-4:]] == [round(row[f"{key}{of}_floor"], 4) for key in peers.ERRORS]
+        assert len(head) == len(line) == len(floors)
+
+
+def test_over_all_truths_what_errs_the_same_way_stands_out_and_chance_averages_out(small):
+    right = peers.row("real", [(site, site.real[:3], 1.0) for site in small])
+    less = peers.row("less", [(site, site.real[:3] & (np.arange(8) > 1), 1.0) for site in small])  # two layers of mud in each
+    assert right["variogram_of_mean_floor"] < right["variogram_floor"]
+    assert less["variogram_of_mean"] / less["variogram_of_mean_floor"] > less["variogram"] / less["variogram_floor"] > 1
 
 
 def test_means_over_seeds_keep_what_cannot_be_done():

@@ -24,6 +24,7 @@ from gempy_gan_bench.commands.table import check_outputs, write_rows
 )
 @click.option("--strategy", metavar="NAME", help="Default: the one recommended for the prior.")
 @click.option("-n", default=5, show_default=True, type=click.IntRange(min=2), help="Realizations of each truth.")
+@click.option("--truths", default=2, show_default=True, type=click.IntRange(min=1), metavar="N", help="Rivers that are drilled.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed, the same figures.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the rows as JSON.")
 def command(
@@ -32,6 +33,7 @@ def command(
     prior_settings: tuple[tuple[str, Any], ...],
     strategy: str | None,
     n: int,
+    truths: int,
     seed: int,
     json_file: str | None,
 ) -> None:
@@ -58,7 +60,7 @@ def command(
     for prior in priors or (() if names else ("fluvial-diffusion",)):
         label = " ".join([prior, *(f"{key}={value}" for key, value in options.items()), *([strategy] if strategy else [])])
         contenders[label] = partial(peers.learned, name=prior, strategy=strategy, options=options)
-    found = list(peers.rows(contenders, n, seed))
+    found = list(peers.rows(contenders, n, seed, truths))
     if json_file is not None:
         write_rows(json_file, found)
     click.echo(peers.text(found))
