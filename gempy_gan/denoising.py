@@ -95,6 +95,22 @@ def within(
     return expected.index_put(at, torch.where(error > least, led, value))
 
 
+def scattered(
+    expected: Tensor, sigma: float, generator: torch.Generator | None, mask: Tensor, values: Tensor, std: Tensor | None = None
+) -> Tensor:
+    """`expected` realizations behind a last noise sigma, with each known cell drawn from what is known of it.
+
+    An expectation lies closer to data than a draw, and data with errors far below sigma would be fitted closer than the truth
+    fits them. So known cells move to their values, perturbed by their errors, as in an ensemble smoother (Burgers et al. 1998):
+    nearly all the way where errors are far below sigma, hardly where they are far above. Without errors, the values stand.
+    """
+    import torch
+
+    std = torch.zeros_like(values) if std is None else std
+    gain = torch.where(mask, sigma**2 / (sigma**2 + std**2), 0.0).to(expected)
+    return expected.lerp(values.to(expected) + std.to(expected) * noise_like(expected, generator), gain)
+
+
 def draw(
     prior: DiffusionPrior, n: int, generator: torch.Generator | None = None, condition: Any = None, steps: int = STEPS
 ) -> Tensor:
@@ -110,7 +126,8 @@ def draw(
 
     with torch.no_grad():
         start = settled(denoise, prior, n, generator)
-        return prior.finish(multistep(denoise, start, noise_levels(prior, steps), generator))
+        found = multistep(denoise, start, noise_levels(prior, steps), generator)
+        return prior.finish(found if condition is None else scattered(found, prior.sigma_min, generator, *condition))
 
 
 def settled(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from gempy_gan.denoising import REACH, draw, heun, multistep, noise_levels, within
+from gempy_gan.denoising import REACH, draw, heun, multistep, noise_levels, scattered, within
 from gempy_gan.errors import GempyGanError
 from gempy_gan.labels import Label
 from gempy_gan.learning import Domain
@@ -216,6 +216,19 @@ def test_a_guess_stays_within_what_is_known_of_a_cell():
     assert float(led[0]) == pytest.approx(0.06, abs=0.2 * std)  # a plausible guess is left alone
     assert float(led[1]) == pytest.approx(0.04 + REACH * std, abs=1e-4)
     assert led[2:].tolist() == pytest.approx([5.0, 0.7])  # nothing is known, all is known
+
+
+def test_known_cells_are_drawn_within_their_errors():
+    # Errors far below the noise leave a draw of the value, errors far above it what is expected.
+    expected, mask = torch.full((4000, 4), 0.3), torch.tensor([True, True, True, False])
+    values, std = torch.full((4,), 0.7), torch.tensor([0.0, 0.005, 2.0, 0.005])
+    found = scattered(expected, 0.03, torch.Generator().manual_seed(0), mask, values, std)
+    assert (found[:, 0] == values[0]).all()
+    assert float(found[:, 1].mean()) == pytest.approx(0.7, abs=0.02)
+    assert float(found[:, 1].std()) == pytest.approx(0.005, rel=0.05)
+    assert torch.allclose(found[:, 2], expected[:, 2], atol=0.003)
+    assert (found[:, 3] == expected[:, 3]).all()
+    assert (scattered(expected, 0.03, None, mask, values)[:, :3] == values[0]).all()
 
 
 def test_realizations_keep_to_wells_within_their_errors():
