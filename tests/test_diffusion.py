@@ -15,6 +15,7 @@ from gempy_gan.learning import Domain
 from gempy_gan.networks.plane_unet import PlaneUNet
 from gempy_gan.networks.well_masks import MOST, random_wells
 from gempy_gan.priors.diffusion import (
+    BLUR,
     SPREAD,
     DiffusionRecipe,
     LearnedDiffusion,
@@ -284,6 +285,10 @@ def test_a_network_that_knows_nothing_guesses_the_middle_and_an_even_rise():
     prior = LearnedDiffusion.of(DOMAIN, widths=WIDTHS)
     for layer in (prior.networks["unet"].leave[0][-1], prior.networks["unet"].leave[1]):
         torch.nn.init.zeros_(layer.bias)
-    found = prior.denoise(torch.randn(2, 2, *SHAPE), 1.0)
+    x = torch.rand(2, 2, *SHAPE)
+    found = prior.denoise(x, prior.sigma_max)
     assert torch.allclose(found[:, 0], torch.tensor(0.5))
     assert torch.allclose(found[:, 1], torch.tensor([0.25, 0.5, 0.75, 1.0]).expand(2, 8, 12, 4), atol=1e-5)
+    fine = prior.denoise(x, BLUR / 2)  # noise as fine as the blur: both are as good; but times keep order
+    assert torch.allclose(fine[:, 0], (x[:, 0] + 0.5) / 2, atol=1e-6)
+    assert torch.allclose(fine[:, 1], found[:, 1], atol=1e-5)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 SPREAD = 0.6  # standard deviation of a fraction scaled to [-1, 1]: sigma_data of Karras et al. (2022)
 SIGMA_MAX = 100.0  # in [-1, 1]; box-wide contrasts survive much noise, because thousands of cells repeat them
 FINE = 0.1  # noise in [-1, 1] below which errors count no more than at it: finer than this, nobody looks
-SIGMA_MIN = 0.06  # in [-1, 1]; below it the network, which learned little there, leads away from deposits and from data
+SIGMA_MIN = 0.03  # in [-1, 1]; below it nobody looks
+BLUR = 0.05  # in [-1, 1], what the network's guess leaves out of a cell's detail: less noise tells a cell better than the guess
 SIGMA_SLOPE = 1.6  # in [-1, 1]; above it, sigma^2 times the gradient is mostly error, and guidance by it raises the misfit
 TRUST = 20  # a known value is trusted by half when its standard deviation is 1 / TRUST of the full range
 PATCH = 2  # columns by columns that share a place of the network's finest plane
@@ -195,7 +196,9 @@ def denoise(
     """Expected clean boxes behind x (n, c, nx, ny, nz), all scaled to [-1, 1].
 
     The network gives the clean box itself, not the noise: a small network can learn what lies on the thin manifold of clean
-    boxes, and noise it cannot (Li & He 2025). The mean of deposits in order is in order, so `channels` may impose it here.
+    boxes, and noise it cannot (Li & He 2025). But it blurs what is finer than that manifold, by about `BLUR`, at whatever noise.
+    So its guess and the noisy box are two measurements of a cell, of which the more precise counts more. The mean of deposits in
+    order is in order, so `channels` may impose it on the guess; what is in order is not mixed with noise.
 
     `known` is (trust, values): trust is 1 in cells that are known exactly, lower where they are known within an error, 0
     elsewhere. The expectation in a cell that is known exactly is its value, whatever the network says; in others it stays
@@ -203,7 +206,10 @@ def denoise(
     """
     trust, values = known if known is not None else (torch.zeros_like(x), torch.zeros_like(x))
     pyramid = _pyramid(_fold(x), _fold(trust), _fold(values), sigma, unet.levels)  # type: ignore[arg-type]
-    expected = channels.encode(channels.decode(_unfold(unet(pyramid, sigma.log() / 4, labels), x.shape[-1])))
+    guess = channels.encode(channels.decode(_unfold(unet(pyramid, sigma.log() / 4, labels), x.shape[-1])))
+    better = sigma**2 / (sigma**2 + BLUR**2)
+    share = torch.stack([torch.ones_like(sigma) if up else better for up in channels.increasing], dim=1)
+    expected = x.lerp(guess, _each(share))
     std = 2 * (1 / trust.clamp(min=1e-6) - 1) / TRUST
     return expected if known is None else within(expected, x, _each(sigma), trust > 0, values, std)
 
