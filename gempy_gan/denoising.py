@@ -101,14 +101,16 @@ def scattered(
     """`expected` realizations behind a last noise sigma, with each known cell drawn from what is known of it.
 
     An expectation lies closer to data than a draw, and data with errors far below sigma would be fitted closer than the truth
-    fits them. So known cells move to their values, perturbed by their errors, as in an ensemble smoother (Burgers et al. 1998):
-    nearly all the way where errors are far below sigma, hardly where they are far above. Without errors, the values stand.
+    fits them. So known cells move to their values by the gain of a Kalman filter, nearly all the way where errors are far below
+    sigma and hardly where they are far above, and are perturbed so that they miss the values by as much as their errors: the
+    expectation misses them by about as much, too. Without errors, the values stand.
     """
     import torch
 
     std = torch.zeros_like(values) if std is None else std
     gain = torch.where(mask, sigma**2 / (sigma**2 + std**2), 0.0).to(expected)
-    return expected.lerp(values.to(expected) + std.to(expected) * noise_like(expected, generator), gain)
+    perturbed = std.to(expected) * (gain * (2 - gain)).sqrt() * noise_like(expected, generator)
+    return expected.lerp(values.to(expected), gain) + perturbed
 
 
 def draw(
