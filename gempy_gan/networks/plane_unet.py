@@ -17,6 +17,7 @@ from torch.nn import functional
 
 FREQUENCIES = 16  # of the noise level's Fourier features
 HEADS = 4  # of the attention on the coarsest plane
+EMBEDDING = 256  # numbers that noise level and labels become
 
 
 class PlaneUNet(nn.Module):
@@ -31,7 +32,7 @@ class PlaneUNet(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, widths: Sequence[int], blocks: int = 1, labels: int = 0) -> None:
         super().__init__()
-        size = 4 * widths[0]
+        size = EMBEDDING
         self.embed_noise = nn.Sequential(nn.Linear(2 * FREQUENCIES, size), nn.SiLU(), nn.Linear(size, size))
         self.embed_labels = nn.Linear(2 * labels, size, bias=False) if labels else None
         self.enter = nn.ModuleList(nn.Conv2d(inputs, width, 1) for width in widths)

@@ -31,18 +31,16 @@ def widen(wide: PlaneUNet, narrow: PlaneUNet) -> None:
             "neighbours equal where they were, and the same properties, layers and labels"
         )
     kept = [range(width) for width in old]
-    embedded = range(4 * old[0])
-    _fill(wide.embed_noise[0], narrow.embed_noise[0], embedded)
-    _fill(wide.embed_noise[2], narrow.embed_noise[2], embedded, embedded, unread=True)
+    wide.embed_noise.load_state_dict(narrow.embed_noise.state_dict())
     if wide.embed_labels is not None:
-        _fill(wide.embed_labels, narrow.embed_labels, embedded)
+        _fill(wide.embed_labels, narrow.embed_labels)
     for level, width in enumerate(new):
         _fill(wide.enter[level], narrow.enter[level], kept[level], silent=True)
         firsts = {"down": kept[max(level - 1, 0)], "up": [*kept[level], *(width + k for k in kept[level])]}
         for way, first in firsts.items():
             blocks = zip(getattr(wide, way)[level], getattr(narrow, way)[level], strict=True)
             for number, (block, small) in enumerate(blocks):
-                _fill_block(block, small, kept[level] if number else first, kept[level], embedded)
+                _fill_block(block, small, kept[level] if number else first, kept[level])
         if level:
             _fill(wide.widen[level - 1], narrow.widen[level - 1], kept[level - 1], kept[level], silent=True)
             _fill(wide.leave[level], narrow.leave[level], None, kept[level])
@@ -68,12 +66,12 @@ def _fit(wide: PlaneUNet, narrow: PlaneUNet) -> bool:
     )
 
 
-def _fill_block(wide: Any, narrow: Any, inputs: Places, outputs: Places, embedded: Places) -> None:
+def _fill_block(wide: Any, narrow: Any, inputs: Places, outputs: Places) -> None:
     """A residual block: it reads `inputs`, and adds to `outputs`."""
     _fill_norm(wide.norm, narrow.norm, inputs)
     _fill(wide.first, narrow.first, outputs, inputs)
     hidden = wide.first.out_channels
-    _fill(wide.modulate, narrow.modulate, [*outputs, *(hidden + k for k in outputs)], embedded, unread=True)
+    _fill(wide.modulate, narrow.modulate, [*outputs, *(hidden + k for k in outputs)])
     _fill(wide.second, narrow.second, outputs, outputs, silent=True, unread=True)
     if isinstance(wide.skip, nn.Conv2d):
         _fill(wide.skip, narrow.skip, outputs, inputs, silent=True)
@@ -85,7 +83,7 @@ def _fill_norm(wide: ChannelNorm, narrow: ChannelNorm, places: Places) -> None:
 
 
 def _fill(
-    wide: Any, narrow: Any, rows: Places | None, columns: Places | None = None, silent: bool = False, unread: bool = False
+    wide: Any, narrow: Any, rows: Places | None = None, columns: Places | None = None, silent: bool = False, unread: bool = False
 ) -> None:
     """Put the weights of a narrow layer into the rows (outputs) and columns (inputs) of a wide one, None being all.
 

@@ -36,8 +36,8 @@ TRUST = 20  # a known value is trusted by half when its standard deviation is 1 
 PATCH = 2  # columns by columns that share a place of the network's finest plane
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"widths": (64, 128, 192), "blocks": 1},
-    "small": {"widths": (64, 128, 192, 256), "blocks": 1},
-    "paper": {"widths": (64, 128, 192, 256), "blocks": 1},
+    "small": {"widths": (96, 128, 192, 256), "blocks": 1},
+    "paper": {"widths": (96, 128, 192, 256), "blocks": 1},
 }
 
 

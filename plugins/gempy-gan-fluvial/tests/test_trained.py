@@ -91,7 +91,8 @@ def test_a_generator_computes_where_its_networks_are(use, monkeypatch):
         use(elsewhere)
 
 
-def test_a_denoiser_computes_where_its_network_is():
+def test_a_denoiser_computes_where_its_network_is(monkeypatch):
+    monkeypatch.setattr("torch.fx.experimental._config.meta_nonzero_assume_all_nonzero", True)  # "meta" does not know which cells
     prior = gg.get_prior("fluvial-diffusion", size="tiny", device="meta")
     x = torch.rand(2, 2, *prior.shape)
     for condition in (None, (x[0] > 0.9, x[0], torch.full_like(x[0], 0.1))):
