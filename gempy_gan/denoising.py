@@ -127,9 +127,20 @@ def draw(
         return prior.denoise(x, sigma, condition)
 
     with torch.no_grad():
-        start = settled(denoise, prior, n, generator)
-        found = multistep(denoise, start, noise_levels(prior, steps), generator)
-        return prior.finish(found if condition is None else scattered(found, prior.sigma_min, generator, *condition))
+        return denoised(denoise, prior, n, generator, steps, condition)
+
+
+def denoised(
+    denoise: Callable[[Tensor, float], Tensor],
+    prior: DiffusionPrior,
+    n: int,
+    generator: torch.Generator | None,
+    steps: int,
+    condition: Any = None,
+) -> Tensor:
+    """n realizations (n, c, nx, ny, nz) by a denoiser that knows `condition` (None: nothing), from noise to what is finished."""
+    found = multistep(denoise, settled(denoise, prior, n, generator), noise_levels(prior, steps), generator)
+    return prior.finish(found if condition is None else scattered(found, prior.sigma_min, generator, *condition))
 
 
 def settled(

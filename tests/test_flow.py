@@ -174,7 +174,7 @@ def test_curved_ridge_is_followed_in_part_by_the_reverse_divergence_and_as_a_who
     mean, std = exact.moments()
     # Draws cannot tell of what they never visit: k-hat warns of half of these flows, of which ones hangs on rounding.
     parts, warned = zip(*(sampled(Flow(), problem, seed=seed) for seed in range(6)), strict=True)
-    assert max(float(part.latents[:, 0].std()) for part in parts) < 0.95 * float(std[0])
+    assert max(float(part.latents[:, 0].std()) for part in parts) < 0.9 * float(std[0])
     assert any("not the posterior" in said for said in warned)
     whole, silent = sampled(Flow(divergence="forward", rounds=15, width=32, learning_rate=0.02, corrected=True), problem)
     assert ((whole.latents.mean(dim=0) - mean).abs() < 0.1 * std).all()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 
 from gempy_gan import progress
-from gempy_gan.denoising import ROUNDS, multistep, noise_levels, scattered, settled
+from gempy_gan.denoising import ROUNDS, denoised
 from gempy_gan.prior import DiffusionPrior, Prior
 from gempy_gan.strategies.misfit import Linearization, linearize
 from gempy_gan.strategy import Draws, LikelihoodLike, Strategy
@@ -119,10 +119,7 @@ class GuidedStrategy(Strategy):
         guide = self.guide(known, likelihood)
         denoise = counted(lambda x, sigma: guide(x, sigma).led, ROUNDS + self.steps)
         with torch.no_grad():
-            values = multistep(denoise, settled(denoise, known, n, generator), noise_levels(known, self.steps), generator)
-            if guide.condition is not None:
-                values = scattered(values, known.sigma_min, generator, *guide.condition)
-            values = known.finish(values)
+            values = denoised(denoise, known, n, generator, self.steps, guide.condition)
         return Draws(values, trace=fit(likelihood, values))
 
 
