@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gempy_gan.errors import FormatError
+from gempy_gan.interrupts import ctrl_c_waits
 from gempy_gan.locks import is_held, locked
 
 PREFIX, LOCK, MOVING = ".writing-", ".lock", "moving"
@@ -109,14 +110,15 @@ def _left_behind(folder: Path) -> list[Path]:
 
 def _remove(scratch: Path) -> None:
     """Remove a folder: first the note, when nothing is left to move, and last the lock, which tells who owns the rest."""
-    with suppress(OSError):
-        (scratch / MOVING).unlink(missing_ok=True)
-        for each in scratch.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each, ignore_errors=True)
-            elif each.name != LOCK:
-                each.unlink(missing_ok=True)
-    shutil.rmtree(scratch, ignore_errors=True)
+    with ctrl_c_waits():
+        with suppress(OSError):
+            (scratch / MOVING).unlink(missing_ok=True)
+            for each in scratch.iterdir():
+                if each.is_dir():
+                    shutil.rmtree(each, ignore_errors=True)
+                elif each.name != LOCK:
+                    each.unlink(missing_ok=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _in_use(scratch: Path) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import signal
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from typing import IO, Any
 import click
 
 from gempy_gan.errors import GempyGanError, GempyGanWarning
+from gempy_gan.interrupts import ctrl_c_waits
 
 
 class Failure(click.ClickException):
@@ -45,16 +44,8 @@ class Interrupted(Failure):
 
 def import_torch() -> None:
     """Import torch, and let Ctrl-C wait for it: an interrupted import aborts the process, with lines that help nobody."""
-    pressed: list[int] = []
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number)) if on_main_thread else None
-    try:
+    with ctrl_c_waits():
         import torch  # noqa: F401
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from gempy_gan.formats.zarr_layout import (
     write_empty,
 )
 from gempy_gan.grid import Grid
+from gempy_gan.interrupts import ctrl_c_waits
 from gempy_gan.labels import Label
 from gempy_gan.locks import locked
 from gempy_gan.properties import Property, as_property
@@ -225,9 +226,10 @@ class EnsembleStore:
 
     @contextmanager
     def _all_or_nothing(self, done: str) -> Iterator[None]:
-        """A disk that refuses in the block leaves the store as it was, and becomes a FormatError."""
+        """A disk that refuses in the block leaves the store as it was, and becomes a FormatError; Ctrl-C waits for its end."""
         try:
-            yield
+            with ctrl_c_waits():
+                yield
         except OSError as error:
             with suppress(OSError):  # what cannot be cleared away now is cleared away by the next call
                 self._clear_remains()
