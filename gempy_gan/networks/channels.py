@@ -50,5 +50,10 @@ class Channels(nn.Module):
         ]
         return torch.stack(parts, dim=1)
 
+    def in_order(self, values: Tensor) -> Tensor:
+        """Values (n, c, nx, ny, nz) with what never decreases upwards raised to the largest value below it."""
+        parts = [x.cummax(dim=-1).values if up else x for x, up in zip(values.unbind(1), self.increasing, strict=True)]
+        return torch.stack(parts, dim=1)
+
     def _increasing(self, raw: Tensor) -> Tensor:
         return functional.softplus(raw + self.offset).cumsum(dim=-1)

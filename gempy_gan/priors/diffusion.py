@@ -16,6 +16,7 @@ from gempy_gan.learning import Domain, LearnedPrior, Recipe, Shape, known
 from gempy_gan.networks.channels import Channels
 from gempy_gan.networks.plane_unet import PlaneUNet
 from gempy_gan.networks.planes import fold, unfold
+from gempy_gan.networks.refiner import Refiner
 from gempy_gan.networks.well_masks import random_wells
 from gempy_gan.networks.widening import widen
 from gempy_gan.prior import DiffusionPrior
@@ -30,14 +31,16 @@ SPREAD = 0.6  # standard deviation of a fraction scaled to [-1, 1]: sigma_data o
 SIGMA_MAX = 100.0  # in [-1, 1]; box-wide contrasts survive much noise, because thousands of cells repeat them
 FINE = 0.1  # noise in [-1, 1] below which errors count no more than at it: finer than this, nobody looks
 SIGMA_MIN = 0.03  # in [-1, 1]; below it nobody looks
-BLUR = 0.05  # in [-1, 1], what the network's guess leaves out of a cell's detail: less noise tells a cell better than the guess
+BLUR = 0.05  # in [-1, 1], what a guess on planes leaves out of a cell's detail: less noise tells a cell better than the guess
+REFINED = 1.0  # noise in [-1, 1] below which a guess is refined cell by cell: above it, neighbours tell little of a cell
 SIGMA_SLOPE = 1.6  # in [-1, 1]; above it, sigma^2 times the gradient is mostly error, and guidance by it raises the misfit
 TRUST = 20  # a known value is trusted by half when its standard deviation is 1 / TRUST of the full range
 PATCH = 2  # columns by columns that share a place of the network's finest plane
+PACE = {"unet": 1.0, "refiner": 4.0}  # of learning: a small network takes larger steps
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"widths": (64, 128, 192), "blocks": 1},
-    "small": {"widths": (96, 128, 192, 256), "blocks": 1},
-    "paper": {"widths": (96, 128, 192, 256), "blocks": 1},
+    "tiny": {"widths": (64, 128, 192), "blocks": 1, "refiner": 16},
+    "small": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16},
+    "paper": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16},
 }
 
 
@@ -55,12 +58,12 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
     def __init__(
         self,
         domain: Domain,
-        unet: PlaneUNet,
+        networks: Mapping[str, nn.Module],
         options: Mapping[str, Any],
         labels: Mapping[str, ArrayLike] | None = None,
         steps: int = STEPS,
     ) -> None:
-        self.domain, self.networks, self.options = domain, {"unet": unet}, dict(options)
+        self.domain, self.networks, self.options = domain, dict(networks), dict(options)
         self.properties, self.shape, self.cell_size = domain.properties, domain.shape, domain.cell_size
         self.channels = Channels(domain.properties, domain.shape[2])
         self.maps = {name: np.asarray(values) for name, values in (labels or {}).items() if np.ndim(values)}
@@ -71,11 +74,11 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
 
     @classmethod
     def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> LearnedDiffusion:
-        """Build one. `options`: `widths` and `blocks` of the network, and `labels`, `steps` of the class."""
+        """Build one. `options`: `widths`, `blocks` and `refiner` of the networks, and `labels`, `steps` of the class."""
         used = {key: options.pop(key) for key in ("labels", "steps") if key in options}
-        plan = {**PRESETS["small"], **known(options, ["widths", "blocks", "labels", "steps"], "diffusion prior")}
-        unet = networks["unet"] if networks else _unet(domain, plan["widths"], plan["blocks"])
-        return cls(domain, unet, plan, **used)  # type: ignore[arg-type]
+        names = ["widths", "blocks", "refiner", "labels", "steps"]
+        plan = {**PRESETS["small"], "refiner": 0, **known(options, names, "diffusion prior")}
+        return cls(domain, networks or _networks(domain, **plan), plan, **used)
 
     @classmethod
     def recipe(cls, domain: Domain, preset: str = "small", **options: Any) -> DiffusionRecipe:
@@ -103,8 +106,7 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
 
     def labelled(self, labels: Mapping[str, float]) -> LearnedDiffusion:
         """The same networks, with these labels fixed as well."""
-        unet: Any = self.networks["unet"]
-        return LearnedDiffusion(self.domain, unet, self.options, {**self.labels, **labels}, self.steps)
+        return LearnedDiffusion(self.domain, self.networks, self.options, {**self.labels, **labels}, self.steps)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw n realizations (n, c, nx, ny, nz)."""
@@ -112,17 +114,15 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
 
     def denoise(self, x: Tensor, sigma: Tensor | float, condition: Any = None) -> Tensor:
         """E[m | m + sigma * noise = x, condition], as the network learned it; differentiable in x."""
-        unet = self.networks["unet"]
-        device, x = x.device, x.to(next(unet.parameters()).device)  # what is expected comes back to where x is
+        device, x = x.device, x.to(next(self.networks["unet"].parameters()).device)  # what is expected comes back to where x is
         level = 2 * torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
         labels = self._asked.to(x.device).expand(len(x), -1)
         known = None if condition is None else _condition(condition, x)
-        return ((denoise(unet, self.channels, 2 * x - 1, level, labels, known) + 1) / 2).to(device)
+        return ((denoise(self.networks, self.channels, 2 * x - 1, level, labels, known) + 1) / 2).to(device)
 
     def finish(self, x: Tensor) -> Tensor:
         """Fractions within [0, 1], times that never decrease upwards."""
-        parts = [m.cummax(dim=-1).values if up else m for m, up in zip(x.unbind(1), self.channels.increasing, strict=True)]
-        return torch.stack(parts, dim=1).clamp(0, 1)
+        return self.channels.in_order(x).clamp(0, 1)
 
     def state(self) -> Mapping[str, Any]:
         """Labels (of maps the means) and steps; the file says the rest."""
@@ -143,6 +143,7 @@ class DiffusionRecipe(Recipe):
         domain: Domain,
         widths: Sequence[int],
         blocks: int = 1,
+        refiner: int = 0,
         rate: float = 1e-3,
         batch: int = 16,
         warm_up: int = 200,
@@ -151,13 +152,11 @@ class DiffusionRecipe(Recipe):
         blind: float = 0.6,
     ) -> None:
         self.domain, self.batch = domain, int(batch)
-        self.options = {"widths": tuple(widths), "blocks": int(blocks)}
-        unet = _unet(domain, widths, blocks)
-        self.networks: Mapping[str, nn.Module] = {"unet": unet}
-        self.optimizers: Mapping[str, Optimizer] = {
-            "unet": torch.optim.AdamW(unet.parameters(), rate, (0.9, 0.99), weight_decay=0.01)
-        }
-        self.averaged = ("unet",)
+        self.options = {"widths": tuple(widths), "blocks": int(blocks), "refiner": int(refiner)}
+        self.networks: Mapping[str, nn.Module] = _networks(domain, widths, blocks, refiner)
+        groups = [{"params": list(network.parameters()), "pace": PACE[name]} for name, network in self.networks.items()]
+        self.optimizers: Mapping[str, Optimizer] = {"all": torch.optim.AdamW(groups, rate, (0.9, 0.99), weight_decay=0.01)}
+        self.averaged = tuple(self.networks)
         self.rate, self.warm_up, self.blind = rate, warm_up, blind
         self.noise_mean, self.noise_spread = noise_mean, noise_spread
         self.channels = Channels(domain.properties, domain.shape[2])
@@ -169,21 +168,24 @@ class DiffusionRecipe(Recipe):
         shown = torch.where(torch.rand(len(labels), 1, device=labels.device) < self.blind, torch.nan, labels)
         sigma = torch.exp(self.noise_mean + self.noise_spread * torch.randn(len(clean), device=clean.device)).clamp(max=SIGMA_MAX)
         x = clean + _each(sigma) * torch.randn_like(clean)
-        error = (denoise(self.networks["unet"], self.channels, x, sigma, shown, known) - clean).square()
+        error = (denoise(self.networks, self.channels, x, sigma, shown, known) - clean).square()
         weight = (sigma**2 + SPREAD**2) / (sigma**2 + FINE**2) / SPREAD**2
         loss = (error.mean(dim=(1, 2, 3, 4)) * weight).mean()
-        optimizer = self.optimizers["unet"]
+        optimizer = self.optimizers["all"]
         for group in optimizer.param_groups:
-            group["lr"] = self.rate * min(1.0, (number + 1) / self.warm_up)
+            group["lr"] = self.rate * group["pace"] * min(1.0, (number + 1) / self.warm_up)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.networks["unet"].parameters(), 1.0)
+        nn.utils.clip_grad_norm_((weight for group in optimizer.param_groups for weight in group["params"]), 1.0)
         optimizer.step()
         return {"loss": loss.detach()}
 
     def start(self, name: str, network: nn.Module) -> None:
-        """Begin with the weights of a network as wide as this one, or of a narrower one."""
-        widen(self.networks[name], network)  # type: ignore[arg-type]
+        """Begin with the weights of a network as wide as this one; on planes also of a narrower one."""
+        if name == "unet":
+            widen(self.networks[name], network)  # type: ignore[arg-type]
+        else:
+            super().start(name, network)
 
     def prior(self, networks: Mapping[str, nn.Module]) -> LearnedDiffusion:
         """The prior of these networks."""
@@ -191,27 +193,45 @@ class DiffusionRecipe(Recipe):
 
 
 def denoise(
-    unet: nn.Module, channels: Channels, x: Tensor, sigma: Tensor, labels: Tensor, known: tuple[Tensor, Tensor] | None
+    networks: Mapping[str, nn.Module],
+    channels: Channels,
+    x: Tensor,
+    sigma: Tensor,
+    labels: Tensor,
+    known: tuple[Tensor, Tensor] | None,
 ) -> Tensor:
     """Expected clean boxes behind x (n, c, nx, ny, nz), all scaled to [-1, 1].
 
-    The network gives the clean box itself, not the noise: a small network can learn what lies on the thin manifold of clean
-    boxes, and noise it cannot (Li & He 2025). But it blurs what is finer than that manifold, by about `BLUR`, at whatever noise.
-    So its guess and the noisy box are two measurements of a cell, of which the more precise counts more. The mean of deposits in
-    order is in order, so `channels` may impose it on the guess; what is in order is not mixed with noise.
+    The network on planes gives the clean box itself, not the noise: a small network can learn what lies on the thin manifold of
+    clean boxes, and noise it cannot (Li & He 2025). But it blurs what is finer than that manifold, by about `BLUR`, at whatever
+    noise. Where there is little of it, a refiner mends the guess and tells how far it is off. Guess and noisy box are then two
+    measurements of a cell, of which the more precise counts more. The mean of deposits in order is in order, so `channels` may
+    impose it on the guess; what is in order is not mixed with noise.
 
     `known` is (trust, values): trust is 1 in cells that are known exactly, lower where they are known within an error, 0
     elsewhere. The expectation in a cell that is known exactly is its value, whatever the network says; in others it stays
     `within` what the value and the noisy box allow.
     """
     trust, values = known if known is not None else (torch.zeros_like(x), torch.zeros_like(x))
-    pyramid = _pyramid(_fold(x), _fold(trust), _fold(values), sigma, unet.levels)  # type: ignore[arg-type]
-    guess = channels.encode(channels.decode(_unfold(unet(pyramid, sigma.log() / 4, labels), x.shape[-1])))
-    better = sigma**2 / (sigma**2 + BLUR**2)
-    share = torch.stack([torch.ones_like(sigma) if up else better for up in channels.increasing], dim=1)
-    expected = x.lerp(guess, _each(share))
+    unet: Any = networks["unet"]
+    raw = unet(_pyramid(_fold(x), _fold(trust), _fold(values), sigma, unet.levels), sigma.log() / 4, labels)
+    guess, off = _refined(networks, channels, x, channels.encode(channels.decode(_unfold(raw, x.shape[-1]))), sigma)
+    better = _each(sigma) ** 2 / (_each(sigma) ** 2 + off**2)
+    share = [torch.ones_like(part) if up else part for part, up in zip(better.unbind(1), channels.increasing, strict=True)]
+    expected = x.lerp(guess, torch.stack(share, dim=1))
     std = 2 * (1 / trust.clamp(min=1e-6) - 1) / TRUST
     return expected if known is None else within(expected, x, _each(sigma), trust > 0, values, std)
+
+
+def _refined(
+    networks: Mapping[str, nn.Module], channels: Channels, x: Tensor, guess: Tensor, sigma: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The guess behind x with boxes of little noise refined, and how far it is off in each cell."""
+    off, fine = torch.full_like(guess, BLUR), sigma < REFINED
+    if "refiner" not in networks or not fine.any():
+        return guess, off
+    better, error = networks["refiner"](x[fine], guess[fine], sigma[fine], BLUR)
+    return guess.index_put((fine,), channels.in_order(better)), off.index_put((fine,), error)
 
 
 def _pyramid(x: Tensor, trust: Tensor, values: Tensor, sigma: Tensor, levels: int) -> list[Tensor]:
@@ -260,16 +280,22 @@ def _condition(condition: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     return trust.expand(x.shape), torch.where(mask.bool(), 2 * values.to(x) - 1, 0.0).expand(x.shape)
 
 
-def _unet(domain: Domain, widths: Sequence[int], blocks: int) -> PlaneUNet:
-    """The network for a domain. Raises GempyGanError when a side of its boxes cannot be halved often enough."""
+def _networks(domain: Domain, widths: Sequence[int], blocks: int, refiner: int) -> dict[str, nn.Module]:
+    """The networks for a domain. Raises GempyGanError when a side of its boxes cannot be halved often enough."""
     nx, ny, nz = domain.shape
     step = _step(widths)
     if nx % step or ny % step:
         raise GempyGanError(
             f"The boxes have {nx} x {ny} columns. Expected multiples of {step}, since {len(widths)} widths halve them."
         )
-    planes = len(domain.properties) * nz * PATCH**2
-    return PlaneUNet(3 * planes, planes, widths, blocks, len(domain.labels)).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    properties = len(domain.properties)
+    planes = properties * nz * PATCH**2
+    networks: dict[str, nn.Module] = {"unet": PlaneUNet(3 * planes, planes, widths, blocks, len(domain.labels))}
+    networks["unet"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if refiner:
+        networks["refiner"] = Refiner(properties, refiner)
+        networks["refiner"].to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return networks
 
 
 def _step(widths: Sequence[int]) -> int:
