@@ -228,7 +228,7 @@ def _refined(
 ) -> tuple[Tensor, Tensor]:
     """The guess behind x with boxes of little noise refined, and how far it is off in each cell."""
     off, fine = torch.full_like(guess, BLUR), sigma < REFINED
-    if "refiner" not in networks or not fine.any():
+    if "refiner" not in networks:
         return guess, off
     better, error = networks["refiner"](x[fine], guess[fine], sigma[fine], BLUR)
     return guess.index_put((fine,), channels.in_order(better)), off.index_put((fine,), error)
