@@ -227,16 +227,15 @@ class EnsembleStore:
     @contextmanager
     def _all_or_nothing(self, done: str) -> Iterator[None]:
         """A disk that refuses in the block leaves the store as it was, and becomes a FormatError; Ctrl-C waits for its end."""
-        try:
-            with ctrl_c_waits():
+        with ctrl_c_waits():
+            try:
                 yield
-        except OSError as error:
-            with suppress(OSError):  # what cannot be cleared away now is cleared away by the next call
-                self._clear_remains()
-            kept = (
-                f"It keeps its {len(self)} realizations: make room, then resume" if len(self) else "It holds none yet: make room"
-            )
-            raise FormatError(f"The store {self.path} was not {done}: {error.strerror or error}. {kept}.") from error
+            except OSError as error:
+                with suppress(OSError):  # what cannot be cleared away now is cleared away by the next call
+                    self._clear_remains()
+                now = len(self)
+                kept = f"It keeps its {now} realizations: make room, then resume" if now else "It holds none yet: make room"
+                raise FormatError(f"The store {self.path} was not {done}: {error.strerror or error}. {kept}.") from error
 
     def _provenance(self) -> dict[str, Any]:
         return dict(json.loads(self._root["attributes"]["provenance"]))

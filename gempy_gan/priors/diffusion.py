@@ -216,7 +216,8 @@ def denoise(
     unet: Any = networks["unet"]
     raw = unet(_pyramid(_fold(x), _fold(trust), _fold(values), sigma, unet.levels), sigma.log() / 4, labels)
     guess, off = _refined(networks, channels, x, channels.encode(channels.decode(_unfold(raw, x.shape[-1]))), sigma)
-    better = _each(sigma) ** 2 / (_each(sigma) ** 2 + off**2)
+    variance = _each(sigma) ** 2
+    better = variance / (variance + off**2)
     share = [torch.ones_like(part) if up else part for part, up in zip(better.unbind(1), channels.increasing, strict=True)]
     expected = x.lerp(guess, torch.stack(share, dim=1))
     std = 2 * (1 / trust.clamp(min=1e-6) - 1) / TRUST
