@@ -15,6 +15,7 @@ UTM = (463527.8, 463577.8, 6369864.9, 6370044.9, -1240.0, -1200.0)
 LOCAL = (0.0, 50.0, 0.0, 180.0, -40.0, 0.0)
 FACIES = Property("facies", codes={0: "mud", 1: "fine sand", 7: "Übergang"})
 POROSITY = Property("porosity", "1")
+CELLS = [(i, j, k) for i in range(2) for j in range(3) for k in range(4)]
 
 
 def block(extent=UTM, rotation=0.0, active=True, n=2):

@@ -1,4 +1,4 @@
-"""The fluvial protocol on boxes of 8 x 8 x 4 cells, with strategies whose figures are known."""
+"""Runs of the fluvial protocol with strategies whose figures are known: their tables, page and command line."""
 
 import copy
 import html.parser
@@ -7,26 +7,19 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
-from gempy_gan_bench import figures, observations, page, protocol, real, reference, running, tables, truths
+from gempy_gan_bench import figures, observations, page, protocol, reference, running, tables, truths
 from gempy_gan_bench.cli import main
-from gempy_gan_bench.contenders import Contender
-from gempy_gan_bench.counting import counted
-from gempy_gan_bench.protocol import Protocol
 
 import gempy_gan as gg
 from gempy_gan.likelihood import Likelihood
 from gempy_gan.priors.exact import gaussian_posterior
-from gempy_gan.strategies.misfit import linearize
-from gempy_gan.testing.strategies import ToyPrior
 
-TINY = Protocol((8, 8, 4), (24, 24), n=4, wells=(2, 3, 5), held_out=3, real=6)
-GAUSSIAN = {"mean": 0.4, "std": 0.3, "ranges": [600, 600, 8]}
+from .small_bench import TINY, contender
+
 STRATEGIES = """
 from dataclasses import dataclass
 
@@ -90,10 +83,6 @@ def _small(monkeypatch):
     monkeypatch.setitem(protocol.PRESETS, "quick", TINY)
 
 
-def contender(strategy, label="", **options):
-    return Contender("gaussian", strategy, GAUSSIAN, options, label or strategy)
-
-
 def run(folder, cache, *contenders, cases="t1", draws=0, settings=TINY):
     wanted = [task for c in contenders for task in running.tasks(c, settings, protocol.choose(settings, cases), draws)]
     failed = running.run(wanted, folder, cache)
@@ -102,241 +91,6 @@ def run(folder, cache, *contenders, cases="t1", draws=0, settings=TINY):
 
 def bench(*arguments):
     return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-# The protocol
-
-
-def test_eighteen_cases():
-    cases = Protocol().cases()
-    assert len(cases) == len({case.name for case in cases}) == 18
-    assert {case.wells for case in cases} == {4, 8, 20}
-
-
-def test_cases_by_name():
-    assert [c.name for c in protocol.choose(TINY, "t2-w3, t3-w5-s")] == ["t2-w3", "t3-w5-s"]
-    assert len(protocol.choose(TINY, "t3")) == 6
-    with pytest.raises(gg.GempyGanError, match=r"No case is named 't4'\. Expected some of: t1-w2, "):
-        protocol.choose(TINY, "t4")
-
-
-def test_impossible_protocols():
-    with pytest.raises(gg.GempyGanError, match="n = 1 realizations"):
-        Protocol(n=1)
-    with pytest.raises(gg.GempyGanError, match="too few columns for 20 wells"):
-        Protocol((5, 5, 4))
-    with pytest.raises(gg.GempyGanError, match="No preset is named 'big'"):
-        protocol.preset("big")
-
-
-# Truths and data
-
-
-def test_truths_are_new_and_the_third_is_off_the_ranges():
-    first, second, third = truths.of(TINY)
-    assert len({truth.number for truth in (first, second, third)}) == 3
-    assert all(truths.SANE[0] <= truth.net_to_gross <= truths.SANE[1] for truth in (first, second, third))
-    ranges = {label.name: (label.low, label.high) for label in gg.get_prior("fluvial-simulator").labels}
-    outside = {name for name, value in third.labels.items() if name in ranges and not ranges[name][0] <= value <= ranges[name][1]}
-    assert outside == set(truths.OFF_CENTRE)
-    for truth in (first, second):
-        assert all(low <= truth.labels[name] <= high for name, (low, high) in ranges.items())
-
-
-def test_truths_are_boxes_of_larger_volumes():
-    truth = truths.of(TINY)[0]
-    volume, _ = gg.get_prior("fluvial-simulator", shape=(24, 24, 4)).simulate(truth.seed)
-    places = [(i, j) for i in range(17) for j in range(17) if np.array_equal(volume[:, i : i + 8, j : j + 8], truth.values)]
-    assert len(places) == 1
-
-
-def test_a_prior_that_saw_the_truths_is_refused():
-    prior = gg.get_prior("fluvial-gan")
-    truths.check_unseen(prior)
-    prior.card = {"data": {"simulator": "x", "seed": truths.SEED, "numbered_from": 0, "volumes": 9}}
-    with pytest.raises(gg.GempyGanError, match=f"learned from simulations of seed {truths.SEED}"):
-        truths.check_unseen(prior)
-
-
-def test_wells_are_nested_and_held_out_ones_are_others():
-    truth = truths.of(TINY)[0]
-    few, many, others = observations.wells(TINY, truth, 2), observations.wells(TINY, truth, 5), observations.held_out(TINY, truth)
-    assert np.array_equal(few.values, many.values[: len(few)])
-    assert np.array_equal(few.cells, many.cells[: len(few)])
-    assert len(many) == 5 * 4
-    assert len(others) == 3 * 4
-    assert not {tuple(cell) for cell in many.cells} & {tuple(cell) for cell in others.cells}
-    assert set(few.wells) == {"W-1", "W-2"}
-
-
-def test_columns_fill_the_box():
-    for count, gap in ((4, 14.0), (8, 12.5), (20, 7.5)):
-        columns = observations.columns_of((32, 32, 8), count)
-        cells = np.indices((32, 32)).reshape(2, 1, -1)
-        nearest = np.sqrt(np.square(cells - columns.T[:, :, None]).sum(axis=0)).min(axis=0)
-        assert len({tuple(column) for column in columns}) == count
-        assert nearest.max() < gap
-
-
-def test_noise_is_as_stated():
-    big = replace(TINY, shape=(32, 32, 8), columns=(32, 32), wells=(4, 8, 20), held_out=8)
-    truth = truths.of(big)[0]
-    wells = observations.wells(big, truth, 20)
-    noise = wells.values - truth.fraction[tuple(wells.cells.T)]
-    assert noise.std() == pytest.approx(0.005, rel=0.2)
-    grid = observations.grid_of(big, (50.0, 50.0, 1.0))
-    seismic = observations.seismic(big, truth, grid)
-    signal = seismic.forward(torch.as_tensor(truth.fraction)[None, None]).numpy().ravel()
-    noise = seismic.values.ravel() - signal
-    assert noise.std() == pytest.approx(0.25 * np.sqrt(np.mean(signal**2)), rel=0.05)
-    assert noise.std() == pytest.approx(seismic.std.flat[0], rel=0.05)
-
-
-def test_seismic_sees_how_much_is_coarse_and_is_placed_in_the_box():
-    truth = truths.of(TINY)[0]
-    grid = observations.grid_of(TINY, (50.0, 50.0, 1.0))
-    seismic = observations.seismic(TINY, truth, grid)
-    fine, coarse = (seismic.forward(torch.full((1, 1, *TINY.shape), value)) for value in (0.0, 1.0))
-    assert float(fine.abs().max()) < 1e-6  # within fine rock, fine rock does not reflect
-    assert float(coarse.abs().max()) > 0.05
-    layers = seismic.cells[:, 2]
-    assert layers.min() < 0 < TINY.shape[2] - 1 < layers.max()
-
-
-# Figures
-
-
-def test_wilson_interval():
-    assert figures.wilson(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)  # Wilson 1927; Newcombe 1998
-    assert figures.wilson(0.0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
-    assert figures.wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998, table I
-
-
-def test_spread_is_the_rms_difference_of_pairs():
-    values = np.random.default_rng(0).standard_normal((5, 3, 2))
-    pairs = [np.square(a - b).mean() for a, b in combinations(values, 2)]
-    assert figures.spread(values) == pytest.approx(math.sqrt(np.mean(pairs)))
-    weights = np.array([0.1, 0.2, 0.3, 0.25, 0.15])
-    both = np.array([weights[i] * weights[j] for i, j in combinations(range(5), 2)])
-    assert figures.spread(values, weights) == pytest.approx(math.sqrt(both @ pairs / both.sum()))
-
-
-def test_spread_error_is_that_of_repetitions():
-    rng = np.random.default_rng(1)
-    repeated = [figures.spread(rng.standard_normal((20, 10))) for _ in range(400)]
-    estimated = [figures.spread_error(rng.standard_normal((20, 10))) for _ in range(40)]
-    assert np.mean(estimated) == pytest.approx(np.std(repeated), rel=0.2)
-
-
-def test_figures_by_hand():
-    grid = gg.Grid((0, 100, 0, 50, 0, 2), (2, 1, 2))
-    fraction = np.array([[[0.2, 0.8]], [[0.0, 1.0]]])
-    values = np.stack([fraction, fraction + 0.1])[:, None].astype(np.float32)
-    times = np.array([[[[[0.0, 1.0]], [[0.5, 0.5]]]], [[[[1.0, 0.0]], [[0.0, 1.0]]]]])
-    ensemble = gg.Ensemble.from_values(grid, ["coarse_fraction", "deposition_time"], np.concatenate([values, times], axis=1))
-    wells = gg.HardData([[0, 0, 0], [0, 0, 1]], [0.2, 0.8], 0.1, "coarse_fraction")
-    others = gg.HardData([[1, 0, 0]], [0.0], 0.1, "coarse_fraction")
-    found = figures.data_figures(ensemble, wells, others, fraction)
-    assert found["inversion_error"] == pytest.approx(0.05)
-    assert found["pass_rate"] == 0.5
-    assert found["generalization_error"] == pytest.approx(0.05)
-    assert found["generalization_error_all"] == pytest.approx(0.05)
-    assert found["balanced_match"] == 1.0
-    assert found["well_chi2"] == pytest.approx(0.5)
-    assert found["spread"] == pytest.approx(0.1)
-    assert found["superposition"] == pytest.approx(0.75)
-    assert found["rising_time"] == pytest.approx(0.5)
-    assert found["coverage80"] == 1.0
-    assert found["crps_heldout"] < 0.05
-
-
-def test_generalization_leaves_data_cells_out():
-    fraction, wells = np.zeros((2, 1, 1)), gg.HardData([[0, 0, 0]], [0.0], 0.1, "coarse_fraction")
-    found = figures.generalization(np.array([[[[0.0]], [[0.4]]]]), np.ones(1), fraction, wells)
-    assert found == {"generalization_error": pytest.approx(0.4), "generalization_error_all": pytest.approx(0.2)}
-
-
-def test_texture_knows_the_truth_from_others_and_sees_grids():
-    rng = np.random.default_rng(2)
-    smooth = torch.nn.functional.avg_pool3d(torch.as_tensor(rng.random((12, 1, 20, 20, 6))), 3, stride=1, padding=1)[:, 0].numpy()
-    rough = rng.random((1, 20, 20, 6))[0]
-    even = np.full(6, 1 / 6)
-    assert real.texture(rough[None], np.ones(1), rough, smooth)["variogram_error"] == pytest.approx(0.0)
-    assert real.texture(smooth[:6], even, rough, smooth)["variogram_error"] == pytest.approx(1.0, abs=0.05)
-    board = np.indices((20, 20, 6)).sum(axis=0) % 2
-    found = [real.texture(smooth[:6] + size * board, even, rough, smooth[6:]) for size in (0.0, 0.1)]
-    seen = [each["checkerboard"] for each in found]
-    assert seen[0] < 0.5 < seen[1]
-
-
-# Counting
-
-
-def test_evaluations_are_counted_on_copies_and_once():
-    prior = ToyPrior()
-    with counted() as found:
-        copy.deepcopy(prior).decode(torch.zeros(3, 24))
-        prior.sample(5)  # decodes
-        prior.denoise(torch.zeros(2, 1, *prior.shape), 1.0)
-    assert (found.forward, found.backward) == (10, 0)
-    prior.decode(torch.zeros(3, 24))
-    assert found.forward == 10  # no longer counted
-
-
-def test_gradients_are_counted_to_latents_and_weights():
-    prior = ToyPrior()
-    z = torch.zeros((3, 24), requires_grad=True)
-    with counted() as found:
-        prior.decode(z).sum().backward()
-        assert (found.forward, found.backward) == (3, 3)
-        prior.root.requires_grad_()
-        prior.decode(torch.ones(4, 24)).sum().backward()
-        assert (found.forward, found.backward) == (7, 7)
-        with torch.no_grad():
-            at = linearize(lambda z: prior.decode(z).flatten(1), torch.ones(2, 24))
-            pulled, pushed = at.pull(torch.ones(2, 24)), at.push(torch.ones(2, 24))
-    assert found.forward == 9
-    assert found.backward > 9
-    root = prior.root.detach()
-    assert torch.allclose(pushed, torch.ones(2, 24) @ root.T, atol=1e-5)  # what is computed is the same
-    assert torch.allclose(pulled, torch.ones(2, 24) @ root, atol=1e-5)
-
-
-def test_priors_defined_while_counting_are_counted():
-    with counted() as found:
-
-        class Late(ToyPrior):
-            def decode(self, z):
-                return super().decode(z) + 1
-
-        Late().decode(torch.zeros(2, 24))
-    assert found.forward == 2
-    Late().decode(torch.zeros(2, 24))
-    assert found.forward == 2
-
-
-# The reference
-
-
-def test_reference_is_the_exact_posterior(tmp_path):
-    prior = contender("latent").built_prior(TINY, 0)
-    grid = observations.grid_of(TINY, prior.cell_size)
-    problems = [observations.weak(TINY, truth, grid) for truth in truths.of(TINY)]
-    found = reference.reference(prior, problems, 30_000, tmp_path / "sums.npz")
-    for each, problem in zip(found, problems, strict=True):
-        exact = gaussian_posterior(prior, Likelihood.of(problem, prior)).std.square().mean()
-        assert each["spread"] == pytest.approx(math.sqrt(2 * exact), rel=0.04)
-        assert each["effective"] > 300
-
-
-def test_an_interrupted_reference_goes_on(tmp_path):
-    prior = contender("latent").built_prior(TINY, 0)
-    grid = observations.grid_of(TINY, prior.cell_size)
-    problem = [observations.weak(TINY, truths.of(TINY)[0], grid)]
-    whole = reference.reference(prior, problem, 4000, tmp_path / "whole.npz")
-    reference.reference(prior, problem, 2000, tmp_path / "parts.npz")
-    assert reference.reference(prior, problem, 4000, tmp_path / "parts.npz") == whole
-    assert not reference.usable(whole[0])  # too few draws
 
 
 # Runs
@@ -537,17 +291,18 @@ def test_fluvial_writes_rows(tmp_path, cache):
     promised = {"inversion_error", "pass_rate", "generalization_error", "balanced_match", "crps_heldout", "coverage80"}
     assert promised | {"diversity_ratio", "chi2", "cpu_s"} <= rows[0].keys()
     assert "oracle, gaussian: 2 of 2 cases have 95% of the realizations within 0.01" in done.output
-    merged = bench("table", tmp_path / "out", "--markdown", tmp_path / "rows.md")
+    beside = tmp_path / "side.md"
+    merged = bench("table", tmp_path / "out", "--markdown", tmp_path / "rows.md", "--side-by-side", beside)
     assert merged.exit_code == 0, merged.output
     assert merged.output == done.output
     assert len((tmp_path / "rows.md").read_text().splitlines()) == 2 + 4
-
-
-def test_what_makes_a_reference_good_enough():
-    assert reference.usable({"draws": 100_000, "effective": 100.0})
-    assert not reference.usable({"draws": 99_000, "effective": 500.0})
-    assert not reference.usable({"draws": 100_000, "effective": 99.0})
-    assert not reference.usable(None)
+    head, _, ignorant, oracle = ([cell.strip() for cell in line.split("|")[1:-1]] for line in beside.read_text().splitlines())
+    found = dict(zip(head, oracle, strict=True))
+    assert (found["strategy"], found["n"], found["95% pass"]) == ("`oracle`", "3", "2 of 2")
+    assert found["error, wells"] == format(rows[2]["inversion_error"], ".3f")
+    assert found["error, with seismic"] == format(rows[3]["inversion_error"], ".3f")
+    assert found["cover 80"] == f"{rows[2]['coverage80']:.2f}, {rows[3]['coverage80']:.2f}"
+    assert dict(zip(head, ignorant, strict=True))["95% pass"] == "0 of 2"
 
 
 def test_jobs_and_plugin_files(tmp_path, cache, plugin):
