@@ -11,9 +11,14 @@ import click
 
 def outputs(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say where tables go."""
-    for option, what in (("--markdown", "as a Markdown table"), ("--html", "as one page with pictures"), ("--json", "as JSON")):
-        name = option.removeprefix("--") + "_file"
-        command = click.option(option, name, metavar="FILE", help=f"Write the rows {what}.")(command)
+    for option, what in (
+        ("--side-by-side", "Write a line for each strategy, as a Markdown table."),
+        ("--markdown", "Write the rows as a Markdown table."),
+        ("--html", "Write the rows as one page with pictures."),
+        ("--json", "Write the rows as JSON."),
+    ):
+        name = option.removeprefix("--").replace("-", "_") + "_file"
+        command = click.option(option, name, metavar="FILE", help=what)(command)
     return command
 
 
@@ -48,11 +53,12 @@ def write_outputs(
     json_file: str | None = None,
     html_file: str | None = None,
     markdown_file: str | None = None,
+    side_by_side_file: str | None = None,
 ) -> None:
     """Print the summary, and write what was asked for, of all files in the folders or of some of them."""
     import json
 
-    from gempy_gan_bench import tables
+    from gempy_gan_bench import side_by_side, tables
     from gempy_gan_bench.page import page
 
     files = tables.read(folders, only)
@@ -61,6 +67,8 @@ def write_outputs(
         Path(json_file).write_text(json.dumps(tables.record(files, found), indent=1) + "\n", encoding="utf-8")
     if markdown_file is not None:
         Path(markdown_file).write_text(tables.markdown(found), encoding="utf-8")
+    if side_by_side_file is not None:
+        Path(side_by_side_file).write_text(side_by_side.markdown(found), encoding="utf-8")
     if html_file is not None:
         Path(html_file).write_text(page(found, files), encoding="utf-8")
     click.echo(tables.text(found))

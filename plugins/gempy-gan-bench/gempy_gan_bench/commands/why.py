@@ -204,6 +204,20 @@ def out_of_range(
     _show("Out of the training labels", analysis, found, options)
 
 
+@command.command("path")
+@of_prior
+@click.option("--number", "-n", default=64, show_default=True, type=click.IntRange(min=2), help="Draws, and real boxes.")
+@click.option("--steps", default=48, show_default=True, type=click.IntRange(min=2), help="Noise levels.")
+@shared
+def path(number: int, steps: int, **options: Any) -> None:
+    """At which noise level the draws of a diffusion prior leave its data."""
+    prior, protocol = _prior(**options)
+    from gempy_gan_bench.why import path as analysis
+
+    plan = analysis.Plan(number, steps, options["seed"])
+    _show("Draws on their way down from noise", analysis, [_computed(lambda: analysis.path(prior, protocol, plan))], options)
+
+
 def _protocol(options: Mapping[str, Any]) -> Protocol:
     from gempy_gan.cli.guard import import_torch
 
