@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 from gempy_gan import load_prior
+from gempy_gan.errors import GempyGanError
 from gempy_gan.learning import Domain
 from gempy_gan.priors.diffusion import REFINED, DiffusionRecipe, LearnedDiffusion, denoise
 from gempy_gan.properties import Property
@@ -99,6 +100,37 @@ def test_every_weight_learns():
         recipe.step(torch.rand(8, 2, *SHAPE), torch.zeros(8, 0), number)
     weights = recipe.networks["refiner"].named_parameters()
     assert not [name for name, p in weights if p.grad is None or not p.grad.abs().max() > 0]
+
+
+def told_prior(share):
+    plain = prior(4, loud=1.0)
+    return LearnedDiffusion.of(DOMAIN, plain.networks, widths=WIDTHS, refiner=4, told=share)
+
+
+def test_a_network_may_be_told_of_less_noise_where_no_refiner_deals_with_it():
+    x, least = torch.rand(3, 2, *SHAPE), REFINED / 2  # fractions lie in [0, 1], levels of noise in [-1, 1]
+    plain, less = told_prior(1.0), told_prior(0.8)
+    torch.testing.assert_close(less.denoise(x, 0.9 * least), plain.denoise(x, 0.9 * least))
+    noisy = x + 4 * torch.randn_like(x)
+    torch.testing.assert_close(less.denoise(noisy, 4.0), plain.denoise(noisy, 0.8 * 4.0), rtol=1e-3, atol=1e-3)
+    assert (less.denoise(noisy, 4.0) - plain.denoise(noisy, 4.0)).abs().max() > 0.01
+    rows = torch.tensor([0.9 * least, 4.0, 4.0])
+    torch.testing.assert_close(less.denoise(noisy, rows)[1:], less.denoise(noisy, 4.0)[1:])
+
+
+def test_what_is_told_stands_in_the_file_and_in_the_record_of_an_ensemble(tmp_path):
+    save_prior(told_prior(0.8), tmp_path / "told.safetensors", dtype="float32")
+    loaded = load_prior(tmp_path / "told.safetensors")
+    assert loaded.state()["told"] == 0.8
+    assert load_prior(tmp_path / "told.safetensors", told=0.9).state()["told"] == 0.9
+    trained = DiffusionRecipe(DOMAIN, WIDTHS, told=0.7)
+    assert trained.prior(trained.networks).state()["told"] == 0.7
+
+
+@pytest.mark.parametrize("share", [0.3, 1.1, float("nan")])
+def test_a_network_is_told_of_some_noise_and_not_of_too_much(share):
+    with pytest.raises(GempyGanError, match=r"share of the noise .* is .*\. Expected 0\.5 to 1"):
+        told_prior(share)
 
 
 def test_it_stands_in_the_file_and_older_files_have_none(tmp_path):

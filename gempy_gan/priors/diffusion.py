@@ -35,12 +35,13 @@ BLUR = 0.05  # in [-1, 1], what a guess on planes leaves out of a cell's detail:
 REFINED = 1.0  # noise in [-1, 1] below which a guess is refined cell by cell: above it, neighbours tell little of a cell
 SIGMA_SLOPE = 1.6  # in [-1, 1]; above it, sigma^2 times the gradient is mostly error, and guidance by it raises the misfit
 TRUST = 20  # a known value is trusted by half when its standard deviation is 1 / TRUST of the full range
+LEAST_TOLD = 0.5  # share of the noise that a network may be told: with less, it takes noise for what lies behind
 PATCH = 2  # columns by columns that share a place of the network's finest plane
 PACE = {"unet": 1.0, "refiner": 4.0}  # of learning: a small network takes larger steps
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"widths": (64, 128, 192), "blocks": 1, "refiner": 16},
-    "small": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16},
-    "paper": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16},
+    "tiny": {"widths": (64, 128, 192), "blocks": 1, "refiner": 16, "told": 0.95},
+    "small": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16, "told": 0.95},
+    "paper": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16, "told": 0.95},
 }
 
 
@@ -51,6 +52,11 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
     the columns: a box takes its mean, and a larger shape that is made of several boxes the mean over the columns of each.
     `steps` are noise levels from noise to a realization, one network evaluation each. Build one with `of`, from a file with
     `load_prior`, or train one.
+
+    A network that errs a little draws boxes with less contrast than it learned from, sees them at the next level, and takes away
+    some more; where it is told that there is less noise than there is, it believes more of what it sees, and draws keep their
+    contrast (Li et al. 2024). The option `told` is that share, of noise that no refiner deals with; `gempy-gan-bench why path`
+    shows whether draws follow the data, `gempy-gan validate` what comes of it.
     """
 
     conditional = True
@@ -67,18 +73,20 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
         self.properties, self.shape, self.cell_size = domain.properties, domain.shape, domain.cell_size
         self.channels = Channels(domain.properties, domain.shape[2])
         self.maps = {name: np.asarray(values) for name, values in (labels or {}).items() if np.ndim(values)}
-        self.labels, self.steps = _means(domain, labels or {}), steps
+        self.labels, self.steps, self.told = _means(domain, labels or {}), steps, float(options.get("told", 1.0))
+        if not LEAST_TOLD <= self.told <= 1:
+            raise GempyGanError(f"The share of the noise that a network is told is {self.told}. Expected {LEAST_TOLD} to 1.")
         self._asked = torch.tensor([domain.scaled(self.labels)], dtype=torch.float32)
         self.sigma_max, self.sigma_min, self.sigma_slope = SIGMA_MAX / 2, SIGMA_MIN / 2, SIGMA_SLOPE / 2
         self.centre, self.spread = 0.5, SPREAD / 2
 
     @classmethod
     def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> LearnedDiffusion:
-        """Build one. `options`: `widths`, `blocks` and `refiner` of the networks, and `labels`, `steps` of the class."""
+        """Build one. `options`: `widths`, `blocks` and `refiner` of the networks, and `told`, `labels`, `steps` of the class."""
         used = {key: options.pop(key) for key in ("labels", "steps") if key in options}
-        names = ["widths", "blocks", "refiner", "labels", "steps"]
-        plan = {**PRESETS["small"], "refiner": 0, **known(options, names, "diffusion prior")}
-        return cls(domain, networks or _networks(domain, **plan), plan, **used)
+        names = ["widths", "blocks", "refiner", "told", "labels", "steps"]
+        plan = {**PRESETS["small"], "refiner": 0, "told": 1.0, **known(options, names, "diffusion prior")}
+        return cls(domain, networks or _networks(domain, plan["widths"], plan["blocks"], plan["refiner"]), plan, **used)
 
     @classmethod
     def recipe(cls, domain: Domain, preset: str = "small", **options: Any) -> DiffusionRecipe:
@@ -118,15 +126,15 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
         level = 2 * torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
         labels = self._asked.to(x.device).expand(len(x), -1)
         known = None if condition is None else _condition(condition, x)
-        return ((denoise(self.networks, self.channels, 2 * x - 1, level, labels, known) + 1) / 2).to(device)
+        return ((denoise(self.networks, self.channels, 2 * x - 1, level, labels, known, self.told) + 1) / 2).to(device)
 
     def finish(self, x: Tensor) -> Tensor:
         """Fractions within [0, 1], times that never decrease upwards."""
         return self.channels.in_order(x).clamp(0, 1)
 
     def state(self) -> Mapping[str, Any]:
-        """Labels (of maps the means) and steps; the file says the rest."""
-        return {"labels": self.labels, "steps": self.steps}
+        """Labels (of maps the means), steps, and the share of the noise that is told; the file says the rest."""
+        return {"labels": self.labels, "steps": self.steps, "told": self.told}
 
 
 class DiffusionRecipe(Recipe):
@@ -135,7 +143,8 @@ class DiffusionRecipe(Recipe):
     Noise levels are log-normal, with `noise_mean` and `noise_spread` of ln sigma for values scaled to [-1, 1]. They lie higher
     than for photographs: thousands of alike cells tell what a box shows through noise many times their own spread, and it is
     there that the net-to-gross is settled, and what wells imply.
-    `rate` is reached after `warm_up` steps. `blind` is the share of boxes shown without a label.
+    `rate` is reached after `warm_up` steps. `blind` is the share of boxes shown without a label. `told` is for the draws of the
+    prior: while it learns, a network is told what noise there is.
     """
 
     def __init__(
@@ -144,6 +153,7 @@ class DiffusionRecipe(Recipe):
         widths: Sequence[int],
         blocks: int = 1,
         refiner: int = 0,
+        told: float = 1.0,
         rate: float = 1e-3,
         batch: int = 16,
         warm_up: int = 200,
@@ -152,7 +162,7 @@ class DiffusionRecipe(Recipe):
         blind: float = 0.6,
     ) -> None:
         self.domain, self.batch = domain, int(batch)
-        self.options = {"widths": tuple(widths), "blocks": int(blocks), "refiner": int(refiner)}
+        self.options = {"widths": tuple(widths), "blocks": int(blocks), "refiner": int(refiner), "told": float(told)}
         self.networks: Mapping[str, nn.Module] = _networks(domain, widths, blocks, refiner)
         groups = [{"params": list(network.parameters()), "pace": PACE[name]} for name, network in self.networks.items()]
         self.optimizers: Mapping[str, Optimizer] = {"all": torch.optim.AdamW(groups, rate, (0.9, 0.99), weight_decay=0.01)}
@@ -199,6 +209,7 @@ def denoise(
     sigma: Tensor,
     labels: Tensor,
     known: tuple[Tensor, Tensor] | None,
+    told: float = 1.0,
 ) -> Tensor:
     """Expected clean boxes behind x (n, c, nx, ny, nz), all scaled to [-1, 1].
 
@@ -214,7 +225,8 @@ def denoise(
     """
     trust, values = known if known is not None else (torch.zeros_like(x), torch.zeros_like(x))
     unet: Any = networks["unet"]
-    raw = unet(_pyramid(_fold(x), _fold(trust), _fold(values), sigma, unet.levels), sigma.log() / 4, labels)
+    heard = torch.where(sigma < REFINED, sigma, told * sigma)
+    raw = unet(_pyramid(_fold(x), _fold(trust), _fold(values), heard, unet.levels), heard.log() / 4, labels)
     guess, off = _refined(networks, channels, x, channels.encode(channels.decode(_unfold(raw, x.shape[-1]))), sigma)
     variance = _each(sigma) ** 2
     better = variance / (variance + off**2)

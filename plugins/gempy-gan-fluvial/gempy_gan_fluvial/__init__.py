@@ -13,4 +13,4 @@ def gempy_gan_register_priors(register: Any) -> None:
     summary = "meandering rivers that migrate, avulse and aggrade (process-based simulation)"
     register("fluvial-simulator", "gempy_gan_fluvial.simulator:FluvialSimulator", summary)
     register("fluvial-diffusion", "gempy_gan_fluvial.trained:fluvial_diffusion", "diffusion prior trained on fluvial-simulator")
-    register("fluvial-gan", "gempy_gan_fluvial.trained:fluvial_gan", "GAN prior trained on fluvial-simulator, for small boxes")
+    register("fluvial-gan", "gempy_gan_fluvial.trained:fluvial_gan", "GAN prior trained on fluvial-simulator, in boxes")

@@ -22,7 +22,7 @@ def fluvial_diffusion(size: str = "small", member: int = 0, shape: Sequence[int]
 
 
 def fluvial_gan(size: str = "tiny", member: int = 0, shape: Sequence[int] | None = None, **options: Any) -> LearnedPrior:
-    """A generative adversarial network of fluvial deposits, for "tiny" boxes; arguments as `fluvial_diffusion`.
+    """A generative adversarial network of fluvial deposits; arguments as `fluvial_diffusion`.
 
     It makes boxes of the size that it learned from alone: raises GempyGanError for another `shape`.
     """

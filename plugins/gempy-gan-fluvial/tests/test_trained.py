@@ -7,7 +7,7 @@ from gempy_gan_fluvial.trained import installed
 import gempy_gan as gg
 
 MEMBERS = {("tiny", 0), ("tiny", 1), ("tiny", 2)}  # trained independently
-NAMES = {"fluvial-diffusion": {*MEMBERS, ("small", 0)}, "fluvial-gan": MEMBERS}
+NAMES = {"fluvial-diffusion": {*MEMBERS, ("small", 0)}, "fluvial-gan": {*MEMBERS, ("small", 0)}}
 FILES = [(name, *key, file) for name in NAMES for key, file in installed(name).items()]
 
 
