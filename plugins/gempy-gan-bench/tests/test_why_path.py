@@ -56,7 +56,7 @@ def test_an_exact_denoiser_stays_with_the_data():
             assert not level[f"apart_{along}"], level
     last = found["levels"][-1]
     assert last["draws_sideways"]["mean"] == pytest.approx(1.0, abs=0.05)
-    assert all("end where real boxes are" in line for line in path.sentences(found)[1:])
+    assert all("no farther from real boxes than chance" in line for line in path.sentences(found)[1:])
 
 
 def test_a_denoiser_that_blurs_leaves_them_at_the_noise_where_it_does():

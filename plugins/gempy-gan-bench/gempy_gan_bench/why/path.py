@@ -150,7 +150,7 @@ def _verdict(levels: list[Mapping[str, Any]], along: str) -> str:
     last = levels[-1]
     end = f"at the last level {text(last[f'draws_{along}'])}, real boxes {text(last[f'real_{along}'])}"
     if not last[f"apart_{along}"]:
-        return f"{along.capitalize()}, draws end where real boxes are ({end})."
+        return f"{along.capitalize()}, draws end no farther from real boxes than chance allows ({end})."
     first = len(levels) - 1
     while first and levels[first - 1][f"apart_{along}"]:
         first -= 1
