@@ -73,7 +73,7 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
         self.properties, self.shape, self.cell_size = domain.properties, domain.shape, domain.cell_size
         self.channels = Channels(domain.properties, domain.shape[2])
         self.maps = {name: np.asarray(values) for name, values in (labels or {}).items() if np.ndim(values)}
-        self.labels, self.steps, self.told = _means(domain, labels or {}), steps, float(options.get("told", 1.0))
+        self.labels, self.steps, self.told = _means(domain, labels or {}), steps, float(options["told"])
         if not LEAST_TOLD <= self.told <= 1:
             raise GempyGanError(f"The share of the noise that a network is told is {self.told}. Expected {LEAST_TOLD} to 1.")
         self._asked = torch.tensor([domain.scaled(self.labels)], dtype=torch.float32)

@@ -7,19 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from gempy_gan_bench.tables import PASSES, summary
+from gempy_gan_bench.tables import COLUMNS, PASSES, summary
 
 Row = Mapping[str, Any]
-FIGURES: Mapping[str, tuple[str, str]] = {  # key: heading, format; means over the truths, for each number of wells
-    "inversion_error": ("error", ".3f"),
-    "generalization_error": ("gen. error", ".2f"),
-}
-MEANS: Mapping[str, tuple[str, str]] = {  # key: heading, format; means over all cases without, then with seismic
-    "balanced_match": ("match", ".3f"),
-    "crps_heldout": ("CRPS", ".3f"),
-    "coverage80": ("cover 80", ".2f"),
-    "spread": ("spread", ".2f"),
-    "cpu_s": ("CPU s", ".3g"),
+BY_WELLS = {"inversion_error": ".3f", "generalization_error": ".2f"}  # formats of means over the truths, for each number of wells
+MEANS = {  # formats of means over all cases without, then with seismic
+    "balanced_match": ".3f",
+    "crps_heldout": ".3f",
+    "coverage80": ".2f",
+    "spread": ".2f",
+    "cpu_s": ".3g",
 }
 
 
@@ -42,11 +39,11 @@ def _line(line: Row, rows: Sequence[Row]) -> dict[str, str]:
         f"{PASSES:.0%} pass": f"{line['cases_passed']} of {line['cases']}",
         "worst": f"{line['worst_pass_rate']:.2f}",
     }
-    for key, (heading, form) in FIGURES.items():
+    for key, form in BY_WELLS.items():
         for seismic, data in ((False, "wells"), (True, "with seismic")):
-            cells[f"{heading}, {data}"] = ", ".join(_by_wells(mine, key, seismic, form))
-    for key, (heading, form) in MEANS.items():
-        cells[heading] = ", ".join(
+            cells[f"{COLUMNS[key][0]}, {data}"] = ", ".join(_by_wells(mine, key, seismic, form))
+    for key, form in MEANS.items():
+        cells[COLUMNS[key][0]] = ", ".join(
             _of([row for row in mine if row["seismic"] is seismic], key, form) for seismic in (False, True)
         )
     cells["chi2"] = _of(mine, "chi2", ".2f")

@@ -123,10 +123,9 @@ def _compared(real: list[dict[str, Array]], draws: list[dict[str, Array]], own: 
     found: dict[str, Any] = {}
     for along, contrast in own.items():
         theirs, ours = (np.concatenate([part[along] for part in parts]) / contrast for parts in (real, draws))
-        found[f"real_{along}"], found[f"draws_{along}"] = mean_with_error(theirs), mean_with_error(ours)
-        apart = float(ours.mean() - theirs.mean())
-        error = float(np.hypot(ours.std(), theirs.std()) / np.sqrt(max(len(ours) - 1, 1)))
-        found[f"apart_{along}"] = bool(abs(apart) > max(APART, SURE * error))
+        found[f"real_{along}"], found[f"draws_{along}"] = both = mean_with_error(theirs), mean_with_error(ours)
+        error = float(np.hypot(*(each["error"] or 0.0 for each in both)))
+        found[f"apart_{along}"] = bool(abs(ours.mean() - theirs.mean()) > max(APART, SURE * error))
     return found
 
 
