@@ -66,6 +66,26 @@ def test_no_data_leave_the_prior(strategy):
     assert draws.trace["chi2"] == [0.0] * 200
 
 
+def seismic_excess(strategy: Guided) -> float:
+    """By how much the chi2 of precise traces exceeds that of exact draws, in the mean."""
+    prior = MixturePrior(torch.rand((6, 1, 8, 8, 8), generator=seeded(3)), 0.05, ["porosity"], CELL_SIZE)
+    clean = traces(prior.sample(1, seeded(5)))[0]
+    soft = SoftData(clean + 0.1 * torch.randn(len(clean), generator=seeded(6)), 0.1, traces)
+    likelihood = Likelihood.of(Constraints(a_grid(prior.shape), soft), prior)
+    exact = mixture_posterior(prior, likelihood).sample(16, seeded(1)).float()
+    drawn = strategy.sample(prior, likelihood, 16, seeded(1)).values
+    return float(likelihood.residual(drawn).square().mean() - likelihood.residual(exact).square().mean())
+
+
+def traces(m: torch.Tensor) -> torch.Tensor:
+    return m.diff(dim=-1).flatten(1)
+
+
+def test_traces_are_fitted_as_exact_draws_fit_them_by_the_covariance_of_the_denoiser():
+    assert abs(seismic_excess(Guided())) < 0.01
+    assert seismic_excess(Guided(solver_steps=0)) > 0.05  # cells taken for independent, and for less certain than they are
+
+
 @pytest.mark.parametrize("strategy", [PiGDM(), MMPS(), DPS(), RePaint(100, 10, 3)], ids=name)
 def test_wells_are_matched(strategy):
     prior, likelihood = one_well()
