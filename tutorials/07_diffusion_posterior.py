@@ -66,7 +66,7 @@ pasted = gg.invert(prior, alone, gg.get_strategy("repaint", steps=30, jump=5, re
 
 # %%
 both = gg.Constraints(grid, used, soft)
-led = gg.invert(prior, both, gg.get_strategy("guided", steps=32, spread=0.6), n=12, seed=0)
+led = gg.invert(prior, both, gg.get_strategy("guided", steps=32), n=12, seed=0)
 gg.plot.plan(led, "coarse_fraction", show=0, layer=4, data=used)
 
 # %%
@@ -114,8 +114,8 @@ print(gg.diagnose(led, both, held_out=withheld, baseline=baseline))
 #   nothing, and with more steps it matches wells and is not much better between them.
 # - **Seismic moves the mean most**, where wavelet and rock are right. Here they are exactly right, and the truth is of the
 #   kind that the prior knows.
-# - **It is not yet the posterior.** The chi2 of the seismic is above 1, since amplitudes are missed by a little more than their
-#   errors: the network is at an early stage, and its edges are too soft. With wells
+# - **With seismic it is not yet the posterior.** Amplitudes are missed by about their errors, as the truth misses them, and yet the
+#   draws are too much alike: the network errs where it should be unsure. With wells
 #   alone, its draws passed every check of calibration on 100 truths of another seed: 80 % intervals held 78 % of the cells.
 #   Run `gempy-gan-bench calibrate` before you report P10 and P90 of your own.
 # - **Twelve realizations, two held-out wells**: 16 cells that are not independent. The coverage column is rough to 0.2.
