@@ -63,15 +63,16 @@ class _Told(PseudoInverse):
 
     def dual(self, at: Linearization, sigma: float, transposed: Callable[[Tensor], Tensor]) -> Tensor:
         """y (n, d), with the covariance that the denoiser implies, where modes are decided."""
-
-        def independent(residual: Tensor) -> Tensor:
-            return super(_Told, self).dual(Linearization(residual, at.pull, at.push), sigma, transposed)
-
         if not self.solver_steps or sigma > UNDECIDED * self.prior.spread:
-            return independent(at.residual)
-        return preconditioned(
-            lambda y: y + at.push(sigma**2 * transposed(at.pull(y))), independent, -at.residual, self.solver_steps
-        )
+            return super().dual(at, sigma, transposed)
+
+        def independent(right: Tensor) -> Tensor:
+            return super(_Told, self).dual(Linearization(-right, at.pull, at.push), sigma, transposed)
+
+        def implied(y: Tensor) -> Tensor:
+            return y + at.push(sigma**2 * transposed(at.pull(y)))
+
+        return preconditioned(implied, independent, -at.residual, self.solver_steps)
 
     def variance(self, sigma: float, like: Tensor) -> Tensor:
         """Less is left to cells of hard data."""
@@ -87,12 +88,12 @@ class _Told(PseudoInverse):
 
 
 def preconditioned(times: Callable[[Tensor], Tensor], inverse: Callable[[Tensor], Tensor], right: Tensor, steps: int) -> Tensor:
-    """y (n, d) after so many conjugate-gradient steps on C y = right, row by row; `times` multiplies by C, `inverse` of r is
-    about -C^-1 r. A row ends where C, of a network that is no true expectation, is not positive along its direction."""
+    """y (n, d) after so many conjugate-gradient steps on C y = right, row by row; `times` multiplies by C, `inverse` by about
+    C^-1. A row ends where C, of a network that is no true expectation, is not positive along its direction."""
     y, left, going = torch.zeros_like(right), right, torch.ones_like(right[:, :1], dtype=torch.bool)
     direction, energy = torch.zeros_like(right), torch.ones_like(right[:, :1])
     for _ in range(steps):
-        towards = -inverse(left)
+        towards = inverse(left)
         before, energy = energy, (left * towards).sum(dim=1, keepdim=True)
         direction = towards + torch.where(going, energy / before, torch.zeros_like(energy)) * direction
         image = times(direction)
