@@ -137,6 +137,12 @@ class Recipe(ABC):
         finite.
         """
 
+    def measure(self, networks: Mapping[str, nn.Module], batches: Iterable[tuple[Tensor, Tensor]]) -> None:  # noqa: B027
+        """When all steps are taken: put what is measured, not learned, into `networks`, which the prior will be made of.
+
+        `batches` are further ones, as those of `step`. Nothing is measured by default.
+        """
+
     def start(self, name: str, network: nn.Module) -> None:
         """Begin with the weights that a network of another training has. Raises RuntimeError where they do not fit."""
         self.networks[name].load_state_dict(network.state_dict())

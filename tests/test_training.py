@@ -12,7 +12,7 @@ from toy_learner import ToyLearner
 from trainings import plan, simulated, weights
 
 import gempy_gan as gg
-from gempy_gan.learning import Domain
+from gempy_gan.learning import Domain, Recipe
 from gempy_gan.properties import Property
 from gempy_gan.training import checkpoints, engine, look, speed
 from gempy_gan.training.average import Average
@@ -73,6 +73,26 @@ def test_a_signal_ends_the_step_saves_and_says_so(data, tmp_path, number):
         gg.train(plan(data, tmp_path / "stopped"), lambda record: signal.raise_signal(number))
     assert trainings.steps(plan(data, tmp_path / "stopped")) == [1]
     assert same(gg.train(plan(data, tmp_path / "stopped")), gg.train(plan(data, tmp_path / "whole")))
+
+
+def test_what_is_measured_at_the_end_is_measured_again_after_an_interruption(data, tmp_path, monkeypatch):
+    seen = []
+
+    def measure(self, networks, batches):
+        values, labels = next(iter(batches))
+        seen.append((values.shape, labels.shape, torch.rand(()).item()))
+        if len(seen) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Recipe, "measure", measure)
+    with pytest.raises(KeyboardInterrupt):
+        gg.train(plan(data, tmp_path))
+    assert trainings.steps(plan(data, tmp_path)) == [30]
+    for _ in range(2):  # the second time there is nothing left to do
+        gg.train(plan(data, tmp_path))
+    assert seen[0] == seen[1]
+    assert seen[0][:2] == ((8, 2, *trainings.BOX), (8, 3))
+    assert len(seen) == 2
 
 
 def test_other_seeds_give_other_weights(data, tmp_path):

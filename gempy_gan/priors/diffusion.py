@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from gempy_gan.networks.channels import Channels
 from gempy_gan.networks.plane_unet import PlaneUNet
 from gempy_gan.networks.planes import fold, unfold
 from gempy_gan.networks.refiner import Refiner
+from gempy_gan.networks.wavelengths import LEVELS, Wavelengths
 from gempy_gan.networks.well_masks import random_wells
 from gempy_gan.networks.widening import widen
 from gempy_gan.prior import DiffusionPrior
@@ -39,9 +41,9 @@ LEAST_TOLD = 0.5  # share of the noise that a network may be told: with less, it
 PATCH = 2  # columns by columns that share a place of the network's finest plane
 PACE = {"unet": 1.0, "refiner": 4.0}  # of learning: a small network takes larger steps
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"widths": (64, 128, 192), "blocks": 1, "refiner": 16, "told": 0.95},
-    "small": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16, "told": 0.95},
-    "paper": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16, "told": 0.95},
+    "tiny": {"widths": (64, 128, 192), "blocks": 1, "refiner": 16, "waves": 128, "told": 0.95},
+    "small": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16, "waves": 128, "told": 0.95},
+    "paper": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16, "waves": 128, "told": 0.95},
 }
 
 
@@ -82,11 +84,11 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
 
     @classmethod
     def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> LearnedDiffusion:
-        """Build one. `options`: `widths`, `blocks` and `refiner` of the networks, and `told`, `labels`, `steps` of the class."""
+        """Build one. `options`: `widths`, `blocks`, `refiner`, `waves` of networks, `told`, `labels`, `steps` of the class."""
         used = {key: options.pop(key) for key in ("labels", "steps") if key in options}
-        names = ["widths", "blocks", "refiner", "told", "labels", "steps"]
-        plan = {**PRESETS["small"], "refiner": 0, "told": 1.0, **known(options, names, "diffusion prior")}
-        return cls(domain, networks or _networks(domain, plan["widths"], plan["blocks"], plan["refiner"]), plan, **used)
+        names = ["widths", "blocks", "refiner", "waves", "told", "labels", "steps"]
+        plan = {**PRESETS["small"], "refiner": 0, "waves": 0, "told": 1.0, **known(options, names, "diffusion prior")}
+        return cls(domain, networks or _networks(domain, **{name: plan[name] for name in names[:4]}), plan, **used)
 
     @classmethod
     def recipe(cls, domain: Domain, preset: str = "small", **options: Any) -> DiffusionRecipe:
@@ -144,7 +146,8 @@ class DiffusionRecipe(Recipe):
     than for photographs: thousands of alike cells tell what a box shows through noise many times their own spread, and it is
     there that the net-to-gross is settled, and what wells imply.
     `rate` is reached after `warm_up` steps. `blind` is the share of boxes shown without a label. `told` is for the draws of the
-    prior: while it learns, a network is told what noise there is.
+    prior: while it learns, a network is told what noise there is. When it has learned, shares of `Wavelengths` are measured on
+    `waves` boxes at each noise level; 0 leaves them out.
     """
 
     def __init__(
@@ -153,6 +156,7 @@ class DiffusionRecipe(Recipe):
         widths: Sequence[int],
         blocks: int = 1,
         refiner: int = 0,
+        waves: int = 0,
         told: float = 1.0,
         rate: float = 1e-3,
         batch: int = 16,
@@ -162,9 +166,11 @@ class DiffusionRecipe(Recipe):
         blind: float = 0.6,
     ) -> None:
         self.domain, self.batch = domain, int(batch)
-        self.options = {"widths": tuple(widths), "blocks": int(blocks), "refiner": int(refiner), "told": float(told)}
-        self.networks: Mapping[str, nn.Module] = _networks(domain, widths, blocks, refiner)
-        groups = [{"params": list(network.parameters()), "pace": PACE[name]} for name, network in self.networks.items()]
+        parts: dict[str, Any] = {"widths": tuple(widths), "blocks": int(blocks), "refiner": int(refiner), "waves": int(waves)}
+        self.options = {**parts, "told": float(told)}
+        self.networks: Mapping[str, nn.Module] = _networks(domain, **parts)
+        self.learning = {name: self.networks[name] for name in PACE if name in self.networks}
+        groups = [{"params": list(network.parameters()), "pace": PACE[name]} for name, network in self.learning.items()]
         self.optimizers: Mapping[str, Optimizer] = {"all": torch.optim.AdamW(groups, rate, (0.9, 0.99), weight_decay=0.01)}
         self.averaged = tuple(self.networks)
         self.rate, self.warm_up, self.blind = rate, warm_up, blind
@@ -178,7 +184,7 @@ class DiffusionRecipe(Recipe):
         shown = torch.where(torch.rand(len(labels), 1, device=labels.device) < self.blind, torch.nan, labels)
         sigma = torch.exp(self.noise_mean + self.noise_spread * torch.randn(len(clean), device=clean.device)).clamp(max=SIGMA_MAX)
         x = clean + _each(sigma) * torch.randn_like(clean)
-        error = (denoise(self.networks, self.channels, x, sigma, shown, known) - clean).square()
+        error = (denoise(self.learning, self.channels, x, sigma, shown, known) - clean).square()
         weight = (sigma**2 + SPREAD**2) / (sigma**2 + FINE**2) / SPREAD**2
         loss = (error.mean(dim=(1, 2, 3, 4)) * weight).mean()
         optimizer = self.optimizers["all"]
@@ -189,6 +195,26 @@ class DiffusionRecipe(Recipe):
         nn.utils.clip_grad_norm_((weight for group in optimizer.param_groups for weight in group["params"]), 1.0)
         optimizer.step()
         return {"loss": loss.detach()}
+
+    @torch.no_grad()
+    def measure(self, networks: Mapping[str, nn.Module], batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Shares by wavelength, of the errors that these networks make without them."""
+        waves: Any = networks.get("wavelengths")
+        if waves is None:
+            return
+        alone = {name: networks[name] for name in self.learning}
+        taken = [0] * len(LEVELS)
+        for (values, labels), level in zip(batches, cycle(range(len(LEVELS))), strict=False):
+            clean = self.channels.encode(values)
+            sigma = torch.full((len(clean),), LEVELS[level], device=clean.device)
+            x = clean + LEVELS[level] * torch.randn_like(clean)
+            shown = torch.where(torch.rand(len(labels), 1, device=labels.device) < self.blind, torch.nan, labels)
+            expected = denoise(alone, self.channels, x, sigma, shown, random_condition(clean))
+            waves.measure(level, clean - expected, x - expected)
+            taken[level] += len(clean)
+            if min(taken) >= self.options["waves"]:
+                waves.settle()
+                break
 
     def start(self, name: str, network: nn.Module) -> None:
         """Begin with the weights of a network as wide as this one; on planes also of a narrower one."""
@@ -217,7 +243,8 @@ def denoise(
     clean boxes, and noise it cannot (Li & He 2025). But it blurs what is finer than that manifold, by about `BLUR`, at whatever
     noise. Where there is little of it, a refiner mends the guess and tells how far it is off. Guess and noisy box are then two
     measurements of a cell, of which the more precise counts more. The mean of deposits in order is in order, so `channels` may
-    impose it on the guess; what is in order is not mixed with noise.
+    impose it on the guess; what is in order is not mixed with the noise of single cells. Where the noisy box as a whole knows
+    better, `Wavelengths` believe it.
 
     `known` is (trust, values): trust is 1 in cells that are known exactly, lower where they are known within an error, 0
     elsewhere. The expectation in a cell that is known exactly is its value, whatever the network says; in others it stays
@@ -232,6 +259,8 @@ def denoise(
     better = variance / (variance + off**2)
     share = [torch.ones_like(part) if up else part for part, up in zip(better.unbind(1), channels.increasing, strict=True)]
     expected = x.lerp(guess, torch.stack(share, dim=1))
+    if "wavelengths" in networks:
+        expected = channels.in_order(expected + networks["wavelengths"](x - expected, sigma))
     std = 2 * (1 / trust.clamp(min=1e-6) - 1) / TRUST
     return expected if known is None else within(expected, x, _each(sigma), trust > 0, values, std)
 
@@ -293,7 +322,7 @@ def _condition(condition: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     return trust.expand(x.shape), torch.where(mask.bool(), 2 * values.to(x) - 1, 0.0).expand(x.shape)
 
 
-def _networks(domain: Domain, widths: Sequence[int], blocks: int, refiner: int) -> dict[str, nn.Module]:
+def _networks(domain: Domain, widths: Sequence[int], blocks: int, refiner: int, waves: int) -> dict[str, nn.Module]:
     """The networks for a domain. Raises GempyGanError when a side of its boxes cannot be halved often enough."""
     nx, ny, nz = domain.shape
     step = _step(widths)
@@ -308,6 +337,8 @@ def _networks(domain: Domain, widths: Sequence[int], blocks: int, refiner: int) 
     if refiner:
         networks["refiner"] = Refiner(properties, refiner)
         networks["refiner"].to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    if waves:
+        networks["wavelengths"] = Wavelengths(properties, domain.shape)
     return networks
 
 

@@ -66,7 +66,8 @@ class Training:
         self.recipe = recipe_of(plan, boxes.domain)
         self.batch = plan.batch or self.recipe.batch
         self.step, self.seconds = 0, 0.0
-        self.kept = -1  # the step of the last checkpoint
+        self.measured = False  # what is measured when all steps are taken
+        self.kept: tuple[int, bool] | None = None  # step, and whether measured, of the last checkpoint
         self.losses = Losses()
         boxes.check_batch(self.batch)
         self.devices.place(self.recipe)
@@ -86,23 +87,26 @@ class Training:
         with _stop_signals(self.boxes.interrupt) as stop, closing(self.folder):
             self.started = time.monotonic() - self.seconds
             self.saved = time.monotonic()
-            if not self.done:
+            if not (self.done and self.measured):
                 self.report.begin()
                 self._loop(stop)
             self.save()
-            if not self.done:
+            if not (self.done and self.measured):
                 raise KeyboardInterrupt
         return self.prior
 
     def _loop(self, stop: threading.Event) -> None:
         with closing(prefetched(self.boxes, self.batch, self.step, stop)) as batches:
-            for values, labels in batches:
+            for values, labels in () if self.done else batches:
                 self.take(values, labels)
                 self.report.after_step()
                 if time.monotonic() - self.saved >= 60 * self.plan.save_minutes:
                     self.save()
                 if self.devices.agree(self.done or stop.is_set()):
                     break
+            if self.done and not self.measured:
+                self._measure(batches)
+                self.measured = not stop.is_set()
         self.report.show()
         if self.done:
             self.report.look()
@@ -129,6 +133,16 @@ class Training:
         if not self.devices.is_gpu or self.step % CHECK_STEPS == 0:
             self.check()
 
+    def _measure(self, batches: Iterator[Any]) -> None:
+        """What the recipe measures at the end, on further batches."""
+
+        def sent() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            for number, (values, labels) in enumerate(batches, self.step):
+                torch.manual_seed(step_seed(self.plan.seed, number))
+                yield self.devices.send(torch.from_numpy(values)).float(), self.devices.send(torch.from_numpy(labels))
+
+        self.recipe.measure(self.average.networks, sent())
+
     def check(self) -> None:
         """Fetch the losses. Raises GempyGanError where one is not finite."""
         wrong = self.losses.fetch()
@@ -144,14 +158,15 @@ class Training:
         """Save the prior, its card, and a checkpoint, which comes last: a training that is killed meanwhile does it again."""
         self.check()
         self.saved = time.monotonic()
-        if self.devices.rank > 0 or self.step == self.kept:
+        if self.devices.rank > 0 or self.kept == (self.step, self.measured):
             return
         save_prior(self.prior, self.plan.out / "prior.safetensors", self.report.values())
         self.report.card()
         tensors, notes = flatten_optimizers(self.recipe.optimizers)
         tensors |= flatten_networks("network", self.recipe.networks) | flatten_networks("average", self.average.networks)
-        self.checkpoints.save(Checkpoint(self.step, tensors, {"seconds": self.seconds, "optimizers": notes}))
-        self.kept = self.step
+        about = {"seconds": self.seconds, "measured": self.measured, "optimizers": notes}
+        self.checkpoints.save(Checkpoint(self.step, tensors, about))
+        self.kept = (self.step, self.measured)
 
     def _resume_or_begin(self) -> None:
         self.folder.claim(self._identity(), self.devices.rank == 0)
@@ -165,7 +180,9 @@ class Training:
         fill_networks("network", self.recipe.networks, found.tensors)
         fill_networks("average", self.average.networks, found.tensors)
         fill_optimizers(self.recipe.optimizers, found.tensors, found.notes["optimizers"])
-        self.step, self.seconds, self.kept = found.step, float(found.notes["seconds"]), found.step
+        self.step, self.seconds = found.step, float(found.notes["seconds"])
+        self.measured = self.done and bool(found.notes.get("measured", True))
+        self.kept = (self.step, self.measured)
         self.folder.rewind(self.step)
 
     def _identity(self) -> dict[str, Any]:
