@@ -312,6 +312,29 @@ def test_a_mode_that_fits_badly_is_looked_for_again():
     assert misfit(posterior_mode(misfit)).abs().max() < 1
 
 
+class Smooth(Folded):
+    """Thirty cells, each another sum of two latents."""
+
+    shape = (30, 1, 1)
+    latent_shape = (2,)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        x = torch.linspace(0, 1, 30)
+        return (z[:, :1] * (1 + x) + z[:, 1:] * torch.cos(9 * x)).reshape(-1, 1, 30, 1, 1)
+
+
+def test_data_that_are_many_and_precise_inform_no_more_directions_than_there_are_latents():
+    prior = Smooth()
+    hard = HardData([[k, 0, 0] for k in range(30)], [0.0] * 30, 1e-4, "porosity")
+    likelihood = Likelihood.of(Constraints(a_grid(prior.shape), hard), prior)
+    found = laplace_reference(Misfit(prior, likelihood), 30, seeded(0))
+    x = torch.linspace(0, 1, 30)
+    slopes = torch.stack([1 + x, torch.cos(9 * x)], dim=1) / 1e-4
+    expected = torch.linalg.eigvalsh(slopes.T @ slopes)
+    assert found.directions.shape == (2, 2)
+    torch.testing.assert_close(found.information, expected, rtol=1e-3, atol=0.0)
+
+
 def test_forces_are_gradients_of_the_weight():
     known = few_data()
     reference = laplace_reference(Misfit(known.prior, known.likelihood), 10, seeded(0))

@@ -67,7 +67,8 @@ class _Shared:
 
     @classmethod
     def of(cls, at: Linearization, weight: float) -> _Shared | None:
-        """None where realizations differ in A, or the data are too many for the matrix to pay."""
+        """None where realizations differ in A, the data are too many for the matrix to pay, or so precise that the identity
+        is lost in its rounding."""
         n, d = at.residual.shape
         if not 0 < d <= DIRECT * n:
             return None
@@ -81,7 +82,8 @@ class _Shared:
             [at.push(at.pull(some)) for some in progress.track(torch.split(padded, n), "matrix of the data", -(-d // n))]
         )
         matrix = rows[:d].double() / weight
-        return cls(torch.linalg.cholesky((matrix + matrix.T) / 2 + identity.double()), probe, image)
+        factor, failed = torch.linalg.cholesky_ex((matrix + matrix.T) / 2 + identity.double())
+        return None if failed else cls(factor, probe, image)
 
     def holds(self, at: Linearization) -> bool:
         """Whether this linearization has the same A."""

@@ -104,7 +104,7 @@ def laplace_reference(misfit: Misfit, rank: int, generator: torch.Generator, mod
     mode = posterior_mode(misfit) if mode is None else mode
     values, vectors = _leading(misfit, mode, rank, generator)
     keep = values > SMALLEST
-    values, vectors = values[keep], vectors[:, keep]
+    values, vectors = values[keep][-latents:], vectors[:, keep][:, -latents:]  # what rounding adds to them informs nothing
     parts = _parts(vectors.T.contiguous(), misfit)
     pulled = [_linear(misfit, mode, part).pull(part).flatten(1) for part in parts if len(part)]
     directions = torch.cat([torch.zeros((0, mode.numel())), *pulled]) / values.sqrt()[:, None]
