@@ -56,7 +56,7 @@ class Wavelengths(nn.Module):
     def settle(self) -> None:
         """Believe what was measured since the last time."""
         share = self.products / self.squares.clamp(min=torch.finfo(self.squares.dtype).tiny)
-        self.share[:-1] = share.clamp(-1.0, 1.0)  # more than all of a surprise is chance
+        self.share[:-1] = share.clamp(-1.0, 1.0).half()  # more than all of a surprise is chance; rounded as in a prior's file
         self.products.zero_()
         self.squares.zero_()
 
