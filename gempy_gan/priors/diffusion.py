@@ -40,6 +40,7 @@ TRUST = 20  # a known value is trusted by half when its standard deviation is 1 
 LEAST_TOLD = 0.5  # share of the noise that a network may be told: with less, it takes noise for what lies behind
 PATCH = 2  # columns by columns that share a place of the network's finest plane
 PACE = {"unet": 1.0, "refiner": 4.0}  # of learning: a small network takes larger steps
+PARTS = ("widths", "blocks", "refiner", "waves")  # options that networks are built from
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"widths": (64, 128, 192), "blocks": 1, "refiner": 16, "waves": 128, "told": 0.95},
     "small": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16, "waves": 128, "told": 0.95},
@@ -86,9 +87,9 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
     def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> LearnedDiffusion:
         """Build one. `options`: `widths`, `blocks`, `refiner`, `waves` of networks, `told`, `labels`, `steps` of the class."""
         used = {key: options.pop(key) for key in ("labels", "steps") if key in options}
-        names = ["widths", "blocks", "refiner", "waves", "told", "labels", "steps"]
+        names = [*PARTS, "told", "labels", "steps"]
         plan = {**PRESETS["small"], "refiner": 0, "waves": 0, "told": 1.0, **known(options, names, "diffusion prior")}
-        return cls(domain, networks or _networks(domain, **{name: plan[name] for name in names[:4]}), plan, **used)
+        return cls(domain, networks or _networks(domain, **{name: plan[name] for name in PARTS}), plan, **used)
 
     @classmethod
     def recipe(cls, domain: Domain, preset: str = "small", **options: Any) -> DiffusionRecipe:
@@ -181,7 +182,7 @@ class DiffusionRecipe(Recipe):
         """One step; shows the weighted loss."""
         clean = self.channels.encode(values)
         known = random_condition(clean)
-        shown = torch.where(torch.rand(len(labels), 1, device=labels.device) < self.blind, torch.nan, labels)
+        shown = self._shown(labels)
         sigma = torch.exp(self.noise_mean + self.noise_spread * torch.randn(len(clean), device=clean.device)).clamp(max=SIGMA_MAX)
         x = clean + _each(sigma) * torch.randn_like(clean)
         error = (denoise(self.learning, self.channels, x, sigma, shown, known) - clean).square()
@@ -203,18 +204,22 @@ class DiffusionRecipe(Recipe):
         if waves is None:
             return
         alone = {name: networks[name] for name in self.learning}
-        taken = [0] * len(LEVELS)
+        taken = 0
         for (values, labels), level in zip(batches, cycle(range(len(LEVELS))), strict=False):
             clean = self.channels.encode(values)
             sigma = torch.full((len(clean),), LEVELS[level], device=clean.device)
             x = clean + LEVELS[level] * torch.randn_like(clean)
-            shown = torch.where(torch.rand(len(labels), 1, device=labels.device) < self.blind, torch.nan, labels)
+            shown = self._shown(labels)
             expected = denoise(alone, self.channels, x, sigma, shown, random_condition(clean))
             waves.measure(level, clean - expected, x - expected)
-            taken[level] += len(clean)
-            if min(taken) >= self.options["waves"]:
+            taken += len(clean) if level == len(LEVELS) - 1 else 0  # the other levels have had as many before
+            if taken >= self.options["waves"]:
                 waves.settle()
                 break
+
+    def _shown(self, labels: Tensor) -> Tensor:
+        """Labels (b, k) as the network is told them: none of a box, in a share `blind` of the boxes."""
+        return torch.where(torch.rand(len(labels), 1, device=labels.device) < self.blind, torch.nan, labels)
 
     def start(self, name: str, network: nn.Module) -> None:
         """Begin with the weights of a network as wide as this one; on planes also of a narrower one."""

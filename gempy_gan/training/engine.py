@@ -66,7 +66,7 @@ class Training:
         self.recipe = recipe_of(plan, boxes.domain)
         self.batch = plan.batch or self.recipe.batch
         self.step, self.seconds = 0, 0.0
-        self.measured = False  # what is measured when all steps are taken
+        self.measured = False  # whether all steps are taken, and what the recipe measures then is measured
         self.kept: tuple[int, bool] | None = None  # step, and whether measured, of the last checkpoint
         self.losses = Losses()
         boxes.check_batch(self.batch)
@@ -87,11 +87,11 @@ class Training:
         with _stop_signals(self.boxes.interrupt) as stop, closing(self.folder):
             self.started = time.monotonic() - self.seconds
             self.saved = time.monotonic()
-            if not (self.done and self.measured):
+            if not self.measured:
                 self.report.begin()
                 self._loop(stop)
             self.save()
-            if not (self.done and self.measured):
+            if not self.measured:
                 raise KeyboardInterrupt
         return self.prior
 
@@ -104,7 +104,7 @@ class Training:
                     self.save()
                 if self.devices.agree(self.done or stop.is_set()):
                     break
-            if self.done and not self.measured:
+            if self.done:
                 self._measure(batches)
                 self.measured = not stop.is_set()
         self.report.show()
