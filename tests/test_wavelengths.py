@@ -15,7 +15,7 @@ from gempy_gan.weights import save_prior
 
 SHAPE = (8, 8, 4)
 DOMAIN = Domain((Property("coarse_fraction"), Property("deposition_time")), SHAPE, (50.0, 50.0, 1.0))
-PLAN = {"widths": (8, 16), "waves": 16}
+PLAN = {"widths": (8, 16), "measured": 16}
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def test_what_is_believed_is_what_least_squares_says():
     waves, level = Wavelengths(1, SHAPE), 5
     for _ in range(40):  # a guess that does not know the mean of the box, and all the rest
         error = 0.1 * torch.randn(64, 1, 1, 1, 1).expand(64, 1, *SHAPE)
-        waves.measure(level, error, error + LEVELS[level] * torch.randn(64, 1, *SHAPE))
+        waves.measure(level, error, error + LEVELS[level] * torch.randn(64, 1, *SHAPE), torch.zeros(64, 1, *SHAPE))
     waves.settle()
     variance = 0.1**2 * math.prod(SHAPE)
     assert float(waves.share[level, 0, 0, 0, 0]) == pytest.approx(variance / (variance + LEVELS[level] ** 2), abs=0.03)

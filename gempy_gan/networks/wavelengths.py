@@ -44,10 +44,10 @@ class Wavelengths(nn.Module):
         return _boxes(self._shares(sigma.to(surprise), surprise.shape[2:]) * _waves(surprise, waves), waves)
 
     @torch.no_grad()
-    def measure(self, level: int, error: Tensor, surprise: Tensor) -> None:
-        """Take in errors (truth less guess) and surprises (n, c, nx, ny, nz) at the noise `LEVELS[level]`."""
-        waves = [_cosines(n).to(surprise) for n in surprise.shape[2:]]
-        error, surprise = _waves(error, waves), _waves(surprise, waves)
+    def measure(self, level: int, clean: Tensor, noisy: Tensor, guess: Tensor) -> None:
+        """Take in boxes (n, c, nx, ny, nz), noisy ones at the noise `LEVELS[level]`, and the guesses behind these."""
+        waves = [_cosines(n).to(noisy) for n in noisy.shape[2:]]
+        error, surprise = _waves(clean - guess, waves), _waves(noisy - guess, waves)
         to = _classes(self.shape, surprise.shape[2:], surprise.device)
         for total, found in ((self.products, error * surprise), (self.squares, surprise.square())):
             total[level].flatten(1).index_add_(1, to.flatten(), found.sum(dim=0).flatten(1))
@@ -61,14 +61,19 @@ class Wavelengths(nn.Module):
         self.squares.zero_()
 
     def _shares(self, sigma: Tensor, shape: Sequence[int]) -> Tensor:
-        """Shares (n, c, nx, ny, nz) of each wave, between levels linear in the logarithm of the noise."""
-        grid = torch.tensor([*LEVELS, SILENT], device=sigma.device, dtype=sigma.dtype).log()
-        at = sigma.log().contiguous()
-        upper = torch.searchsorted(grid, at).clamp(1, len(LEVELS))
-        weight = ((at - grid[upper - 1]) / (grid[upper] - grid[upper - 1])).clamp(0, 1)[:, None, None]
-        table = self.share.to(sigma.dtype).flatten(2)
-        between = table[upper - 1].lerp(table[upper], weight)
-        return between[:, :, _classes(self.shape, shape, sigma.device)]
+        """Shares (n, c, nx, ny, nz) of each wave."""
+        table = between_levels(self.share.to(sigma.dtype).flatten(2), sigma)
+        return table[:, :, _classes(self.shape, shape, sigma.device)]
+
+
+def between_levels(table: Tensor, sigma: Tensor) -> Tensor:
+    """Rows (n, ...) for the noise sigma (n,), of a table with a row for each of `LEVELS` and one for `SILENT`: linear in the
+    logarithm of the noise."""
+    grid = torch.tensor([*LEVELS, SILENT], device=sigma.device, dtype=sigma.dtype).log()
+    at = sigma.log().contiguous()
+    upper = torch.searchsorted(grid, at).clamp(1, len(LEVELS))
+    weight = ((at - grid[upper - 1]) / (grid[upper] - grid[upper - 1])).clamp(0, 1)
+    return table[upper - 1].lerp(table[upper], weight.reshape(-1, *([1] * (table.ndim - 1))))
 
 
 def _classes(known: Sequence[int], shape: Sequence[int], device: torch.device) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from gempy_gan.networks.channels import Channels
 from gempy_gan.networks.plane_unet import PlaneUNet
 from gempy_gan.networks.planes import fold, unfold
 from gempy_gan.networks.refiner import Refiner
+from gempy_gan.networks.tones import Tones
 from gempy_gan.networks.wavelengths import LEVELS, Wavelengths
 from gempy_gan.networks.well_masks import random_wells
 from gempy_gan.networks.widening import widen
@@ -40,11 +41,12 @@ TRUST = 20  # a known value is trusted by half when its standard deviation is 1 
 LEAST_TOLD = 0.5  # share of the noise that a network may be told: with less, it takes noise for what lies behind
 PATCH = 2  # columns by columns that share a place of the network's finest plane
 PACE = {"unet": 1.0, "refiner": 4.0}  # of learning: a small network takes larger steps
-PARTS = ("widths", "blocks", "refiner", "waves")  # options that networks are built from
+MENDING = ("tones", "wavelengths")  # what is measured when the networks have learned, in this order
+PARTS = ("widths", "blocks", "refiner", "measured")  # options that networks are built from
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"widths": (64, 128, 192), "blocks": 1, "refiner": 16, "waves": 128, "told": 0.95},
-    "small": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16, "waves": 128, "told": 0.95},
-    "paper": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16, "waves": 128, "told": 0.95},
+    "tiny": {"widths": (64, 128, 192), "blocks": 1, "refiner": 16, "measured": 128, "told": 0.95},
+    "small": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16, "measured": 128, "told": 0.95},
+    "paper": {"widths": (96, 128, 192, 256), "blocks": 1, "refiner": 16, "measured": 128, "told": 0.95},
 }
 
 
@@ -85,10 +87,10 @@ class LearnedDiffusion(LearnedPrior, DiffusionPrior):
 
     @classmethod
     def of(cls, domain: Domain, networks: Mapping[str, nn.Module] | None = None, **options: Any) -> LearnedDiffusion:
-        """Build one. `options`: `widths`, `blocks`, `refiner`, `waves` of networks, `told`, `labels`, `steps` of the class."""
+        """Build one. `options`: `widths`, `blocks`, `refiner`, `measured` of networks, `told`, `labels`, `steps` of the class."""
         used = {key: options.pop(key) for key in ("labels", "steps") if key in options}
         names = [*PARTS, "told", "labels", "steps"]
-        plan = {**PRESETS["small"], "refiner": 0, "waves": 0, "told": 1.0, **known(options, names, "diffusion prior")}
+        plan = {**PRESETS["small"], "refiner": 0, "measured": 0, "told": 1.0, **known(options, names, "diffusion prior")}
         return cls(domain, networks or _networks(domain, **{name: plan[name] for name in PARTS}), plan, **used)
 
     @classmethod
@@ -147,8 +149,9 @@ class DiffusionRecipe(Recipe):
     than for photographs: thousands of alike cells tell what a box shows through noise many times their own spread, and it is
     there that the net-to-gross is settled, and what wells imply.
     `rate` is reached after `warm_up` steps. `blind` is the share of boxes shown without a label. `told` is for the draws of the
-    prior: while it learns, a network is told what noise there is. When it has learned, shares of `Wavelengths` are measured on
-    `waves` boxes at each noise level; 0 leaves them out.
+    prior: while it learns, a network is told what noise there is. When it has learned, what it takes for too
+    little or too much is measured (`Tones`), and what it should have believed (`Wavelengths`), each on `measured` boxes at each
+    noise level; 0 leaves both out.
     """
 
     def __init__(
@@ -157,7 +160,7 @@ class DiffusionRecipe(Recipe):
         widths: Sequence[int],
         blocks: int = 1,
         refiner: int = 0,
-        waves: int = 0,
+        measured: int = 0,
         told: float = 1.0,
         rate: float = 1e-3,
         batch: int = 16,
@@ -167,7 +170,12 @@ class DiffusionRecipe(Recipe):
         blind: float = 0.6,
     ) -> None:
         self.domain, self.batch = domain, int(batch)
-        parts: dict[str, Any] = {"widths": tuple(widths), "blocks": int(blocks), "refiner": int(refiner), "waves": int(waves)}
+        parts: dict[str, Any] = {
+            "widths": tuple(widths),
+            "blocks": int(blocks),
+            "refiner": int(refiner),
+            "measured": int(measured),
+        }
         self.options = {**parts, "told": float(told)}
         self.networks: Mapping[str, nn.Module] = _networks(domain, **parts)
         self.learning = {name: self.networks[name] for name in PACE if name in self.networks}
@@ -199,22 +207,24 @@ class DiffusionRecipe(Recipe):
 
     @torch.no_grad()
     def measure(self, networks: Mapping[str, nn.Module], batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Shares by wavelength, of the errors that these networks make without them."""
-        waves: Any = networks.get("wavelengths")
-        if waves is None:
-            return
-        alone = {name: networks[name] for name in self.learning}
+        """What guesses of these networks lack in the mean, and then, with that, what noisy boxes as a whole know better."""
+        ready, batches = {name: networks[name] for name in self.learning}, iter(batches)
+        for name in MENDING:
+            if name in networks:
+                self._measure(networks[name], ready, batches)
+                ready[name] = networks[name]
+
+    def _measure(self, table: Any, networks: Mapping[str, nn.Module], batches: Iterator[tuple[Tensor, Tensor]]) -> None:
         taken = 0
         for (values, labels), level in zip(batches, cycle(range(len(LEVELS))), strict=False):
             clean = self.channels.encode(values)
             sigma = torch.full((len(clean),), LEVELS[level], device=clean.device)
             x = clean + LEVELS[level] * torch.randn_like(clean)
-            shown = self._shown(labels)
-            expected = denoise(alone, self.channels, x, sigma, shown, random_condition(clean))
-            waves.measure(level, clean - expected, x - expected)
+            expected = denoise(networks, self.channels, x, sigma, self._shown(labels), random_condition(clean))
+            table.measure(level, clean, x, expected)
             taken += len(clean) if level == len(LEVELS) - 1 else 0  # the other levels have had as many before
-            if taken >= self.options["waves"]:
-                waves.settle()
+            if taken >= self.options["measured"]:
+                table.settle()
                 break
 
     def _shown(self, labels: Tensor) -> Tensor:
@@ -248,8 +258,8 @@ def denoise(
     clean boxes, and noise it cannot (Li & He 2025). But it blurs what is finer than that manifold, by about `BLUR`, at whatever
     noise. Where there is little of it, a refiner mends the guess and tells how far it is off. Guess and noisy box are then two
     measurements of a cell, of which the more precise counts more. The mean of deposits in order is in order, so `channels` may
-    impose it on the guess; what is in order is not mixed with the noise of single cells. Where the noisy box as a whole knows
-    better, `Wavelengths` believe it.
+    impose it on the guess; what is in order is not mixed with the noise of single cells. What such values lack in the mean,
+    `Tones` add; where the noisy box as a whole knows better, `Wavelengths` believe it.
 
     `known` is (trust, values): trust is 1 in cells that are known exactly, lower where they are known within an error, 0
     elsewhere. The expectation in a cell that is known exactly is its value, whatever the network says; in others it stays
@@ -264,6 +274,8 @@ def denoise(
     better = variance / (variance + off**2)
     share = [torch.ones_like(part) if up else part for part, up in zip(better.unbind(1), channels.increasing, strict=True)]
     expected = x.lerp(guess, torch.stack(share, dim=1))
+    if "tones" in networks:
+        expected = channels.in_order(expected + networks["tones"](expected, sigma))
     if "wavelengths" in networks:
         expected = channels.in_order(expected + networks["wavelengths"](x - expected, sigma))
     std = 2 * (1 / trust.clamp(min=1e-6) - 1) / TRUST
@@ -327,7 +339,7 @@ def _condition(condition: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     return trust.expand(x.shape), torch.where(mask.bool(), 2 * values.to(x) - 1, 0.0).expand(x.shape)
 
 
-def _networks(domain: Domain, widths: Sequence[int], blocks: int, refiner: int, waves: int) -> dict[str, nn.Module]:
+def _networks(domain: Domain, widths: Sequence[int], blocks: int, refiner: int, measured: int) -> dict[str, nn.Module]:
     """The networks for a domain. Raises GempyGanError when a side of its boxes cannot be halved often enough."""
     nx, ny, nz = domain.shape
     step = _step(widths)
@@ -342,7 +354,8 @@ def _networks(domain: Domain, widths: Sequence[int], blocks: int, refiner: int, 
     if refiner:
         networks["refiner"] = Refiner(properties, refiner)
         networks["refiner"].to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    if waves:
+    if measured:
+        networks["tones"] = Tones(properties)
         networks["wavelengths"] = Wavelengths(properties, domain.shape)
     return networks
 
