@@ -16,8 +16,8 @@ class Tones(nn.Module):
 
     Behind all cells that are guessed to be 0.5, the mean of what was there is 0.5: so it is for an expectation. A network may
     have learned shapes before it learned how dark and bright they are, and then takes what is bright for a little less so,
-    everywhere; draws see at each noise level what they were given at the one before, and lose contrast on their way. A curve
-    of least squares is measured, <error, t> / <t, t> over cells, for triangles t between tones.
+    everywhere; draws see at each noise level what they were given at the one before, and lose contrast on their way. So the mean
+    error of the guesses about each tone is measured, where a guess between two tones counts for both, the more the nearer.
 
     Until it has been `settle`d, nothing is missing.
     """
@@ -52,7 +52,7 @@ class Tones(nn.Module):
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Add what was measured since the last time."""
+        """From now on, what is missing is what was measured since the last time."""
         self.missing[:-1] = (self.totals / (self.counts + FEW)).half()  # rounded as in a prior's file
         self.totals.zero_()
         self.counts.zero_()

@@ -149,9 +149,9 @@ class DiffusionRecipe(Recipe):
     than for photographs: thousands of alike cells tell what a box shows through noise many times their own spread, and it is
     there that the net-to-gross is settled, and what wells imply.
     `rate` is reached after `warm_up` steps. `blind` is the share of boxes shown without a label. `told` is for the draws of the
-    prior: while it learns, a network is told what noise there is. When it has learned, what it takes for too
-    little or too much is measured (`Tones`), and what it should have believed (`Wavelengths`), each on `measured` boxes at each
-    noise level; 0 leaves both out.
+    prior: while it learns, a network is told what noise there is. When it has learned, what its guesses of a value lack in
+    the mean is measured (`Tones`), and then what it should have believed of noisy boxes (`Wavelengths`), each on `measured` boxes
+    at each noise level; 0 leaves both out.
     """
 
     def __init__(
