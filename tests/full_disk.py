@@ -71,9 +71,11 @@ def refusals(folder, original, command, rooms, kept, same):
             assert "No space left" in stderr or "is the disk full?" in stderr, stderr
             assert "bug in gempy-gan" not in stderr, stderr
             count += 1
+            assert not list(folder.glob(".writing-*"))
             kept()
         room(folder, ENOUGH)
-        assert call(command) == (0, "") or code == 0
+        again, stderr = call(command)
+        assert again == 0, (size, code, stderr)
         same()
     return count
 

@@ -16,7 +16,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from gempy_gan.atomic import flush, scratch_beside
+from gempy_gan.atomic import scratch_beside
 from gempy_gan.ensemble import LABEL, Ensemble, label_attributes, label_values, label_variables, plain, storable
 from gempy_gan.errors import FormatError, GempyGanError, GridError
 from gempy_gan.formats.zarr_check import check_store
@@ -30,6 +30,7 @@ from gempy_gan.formats.zarr_layout import (
     shard_for,
     shard_of,
     write_empty,
+    write_files,
 )
 from gempy_gan.grid import Grid
 from gempy_gan.interrupts import ctrl_c_waits
@@ -326,16 +327,18 @@ def _name(label: Label | str) -> str:
 def _place(folder: Path, meta: Metadata, values: NDArray[Any]) -> None:
     """Write the last values of an array with this metadata out of sight, then rename their files into place."""
     import zarr
+    from zarr.buffer.cpu import Buffer
+    from zarr.storage import MemoryStore
 
+    made: dict[str, Any] = {"zarr.json": Buffer.from_bytes(json.dumps(meta).encode())}
+    array: Any = zarr.open_array(MemoryStore(made), mode="r+", config={"write_empty_chunks": True})
+    array[meta["shape"][0] - len(values) :] = values
+    del made["zarr.json"]
     staging = folder / APPENDING
     staging.mkdir(parents=True)
-    replace_json(staging / "zarr.json", meta)
-    array: Any = zarr.open_array(staging, mode="r+", config={"write_empty_chunks": True})
-    array[meta["shape"][0] - len(values) :] = values
-    flush(staging)
-    for file in sorted((staging / "c").rglob("*")):
-        if file.is_file():
-            place = folder / file.relative_to(staging)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            file.replace(place)
+    write_files(staging, made)
+    for name in sorted(made):
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (staging / name).replace(place)
     shutil.rmtree(staging)

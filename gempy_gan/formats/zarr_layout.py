@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,16 +40,35 @@ def write_empty(
     shard: int,
 ) -> None:
     """A store without realizations, laid out by xarray, so that xarray reads it as it would read its own."""
+    from zarr.storage import MemoryStore
+
     values = np.empty((0, len(properties), *grid.resolution), np.float32)
     dataset = Ensemble.from_values(grid, properties, values, provenance, labels=dict.fromkeys(labels, ())).dataset
     for name, attributes in labels.items():
         dataset[LABEL + name].attrs.update(attributes)
     vectors = {name: {"chunks": (VECTOR_CHUNK,)} for name in ("realization", *label_variables(dataset))}
     encoding = {**vectors, **{p.name: _encoding(grid, dataset[p.name].dtype, shard) for p in properties}}
-    dataset.to_zarr(path, zarr_format=3, consolidated=False, encoding=encoding)
+    made: dict[str, Any] = {}
+    dataset.to_zarr(MemoryStore(made), zarr_format=3, consolidated=False, encoding=encoding)
+    write_files(path, made)
     arrays = {str(name): read_json(path / str(name) / "zarr.json") for name in dataset.variables}  # in the order of the labels
     consolidated = {"kind": "inline", "must_understand": False, "metadata": arrays}
     replace_json(path / "zarr.json", {**read_json(path / "zarr.json"), "consolidated_metadata": consolidated})
+
+
+def write_files(folder: Path, made: Mapping[str, Any]) -> None:
+    """Write what Zarr made in memory, a buffer for each file, and wait until it has reached the disk. Raises OSError when it does
+    not.
+
+    Zarr itself writes files side by side and, where the disk refuses one, raises while others are on their way: they came to lie
+    in folders that had been cleared away by then.
+    """
+    for name, buffer in made.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with (folder / name).open("wb") as stream:
+            stream.write(buffer.as_numpy_array())
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 def _encoding(grid: Grid, dtype: np.dtype[Any], shard: int) -> dict[str, Any]:
