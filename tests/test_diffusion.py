@@ -32,11 +32,7 @@ LABELS = (Label("width", 100.0, 300.0, "m"), Label("mobility", 4.0, 64.0, log=Tr
 DOMAIN = Domain((Property("coarse_fraction"), Property("deposition_time")), SHAPE, (50.0, 50.0, 1.0), LABELS)
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 
 def untrained(**options):

@@ -22,11 +22,7 @@ UP, DOWN = (1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024)
 SHAPE = (16, 16, 8)
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 
 def weights(network):

@@ -17,11 +17,7 @@ WIDTHS = (8, 16)
 DOMAIN = Domain((Property("coarse_fraction"), Property("deposition_time")), SHAPE, (50.0, 50.0, 1.0))
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 
 def prior(refiner, loud=0.0):

@@ -10,6 +10,7 @@ from gempy_gan.learning import Domain
 from gempy_gan.networks.tones import TONES, Tones
 from gempy_gan.networks.wavelengths import LEVELS, SILENT
 from gempy_gan.priors.diffusion import DiffusionRecipe, denoise
+from gempy_gan.progress import listening
 from gempy_gan.properties import Property
 
 SHAPE = (8, 8, 4)
@@ -17,11 +18,7 @@ DOMAIN = Domain((Property("coarse_fraction"), Property("deposition_time")), SHAP
 LEVEL = 5
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 
 def curved():
@@ -84,7 +81,11 @@ def boxes(n):
 def test_a_network_that_never_learned_knows_the_mean_of_what_lies_behind_its_guesses():
     recipe = DiffusionRecipe(DOMAIN, (8, 16), measured=32)
     networks = {name: network.eval() for name, network in recipe.networks.items()}
-    recipe.measure(networks, ((boxes(16), torch.zeros(16, 0)) for _ in cycle([0])))
+    shown = []
+    with listening(lambda *step: shown.append(step)):
+        recipe.measure(networks, ((boxes(16), torch.zeros(16, 0)) for _ in cycle([0])))
+    named = [f"boxes measured at each noise level for {name}" for name in ("tones", "wavelengths")]
+    assert list(dict.fromkeys(shown)) == [(label, done, 32) for label in named for done in (0, 16, 32)]
     clean, sigma = recipe.channels.encode(boxes(64)), torch.full((64,), 4.0)
     x = clean + 4.0 * torch.randn_like(clean)
     with torch.no_grad():

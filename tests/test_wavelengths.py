@@ -18,11 +18,7 @@ DOMAIN = Domain((Property("coarse_fraction"), Property("deposition_time")), SHAP
 PLAN = {"widths": (8, 16), "measured": 16}
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 
 def believing(share, shape=SHAPE):

@@ -24,6 +24,7 @@ from gempy_gan.networks.well_masks import random_wells
 from gempy_gan.networks.widening import widen
 from gempy_gan.prior import DiffusionPrior
 from gempy_gan.priors.tiled import TiledDiffusion
+from gempy_gan.progress import report
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -211,11 +212,13 @@ class DiffusionRecipe(Recipe):
         ready, batches = {name: networks[name] for name in self.learning}, iter(batches)
         for name in MENDING:
             if name in networks:
-                self._measure(networks[name], ready, batches)
+                self._measure(name, networks[name], ready, batches)
                 ready[name] = networks[name]
 
-    def _measure(self, table: Any, networks: Mapping[str, nn.Module], batches: Iterator[tuple[Tensor, Tensor]]) -> None:
-        taken = 0
+    def _measure(
+        self, name: str, table: Any, networks: Mapping[str, nn.Module], batches: Iterator[tuple[Tensor, Tensor]]
+    ) -> None:
+        boxes, taken = self.options["measured"], 0
         for (values, labels), level in zip(batches, cycle(range(len(LEVELS))), strict=False):
             clean = self.channels.encode(values)
             sigma = torch.full((len(clean),), LEVELS[level], device=clean.device)
@@ -223,7 +226,8 @@ class DiffusionRecipe(Recipe):
             expected = denoise(networks, self.channels, x, sigma, self._shown(labels), random_condition(clean))
             table.measure(level, clean, x, expected)
             taken += len(clean) if level == len(LEVELS) - 1 else 0  # the other levels have had as many before
-            if taken >= self.options["measured"]:
+            report(f"boxes measured at each noise level for {name}", min(taken, boxes), boxes)
+            if taken >= boxes:
                 table.settle()
                 break
 
