@@ -30,8 +30,6 @@ SHAPE = (8, 12, 4)
 WIDTHS = (16, 24)
 LABELS = (Label("width", 100.0, 300.0, "m"), Label("mobility", 4.0, 64.0, log=True))
 DOMAIN = Domain((Property("coarse_fraction"), Property("deposition_time")), SHAPE, (50.0, 50.0, 1.0), LABELS)
-
-
 pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 

@@ -28,6 +28,7 @@ SMALL = {
     StyleGanPrior: {"style": 8, "generator": (8, 8, 16), "discriminator": (8, 8, 16), "maps": (1, 1, 2)},
 }
 BOTH = pytest.mark.parametrize("kind", [GanPrior, StyleGanPrior])
+pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 
 def domain(shape=SHAPE, labels=LABELS):
@@ -40,9 +41,6 @@ def build(kind, of=None, **options):
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 
 @BOTH

@@ -20,8 +20,6 @@ from gempy_gan.properties import Property
 PAPER = (128, 128, 16)
 UP, DOWN = (1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024)
 SHAPE = (16, 16, 8)
-
-
 pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 

@@ -25,13 +25,11 @@ from gempy_gan.testing import check_prior
 DOMAIN = Domain((Property("coarse_fraction"), Property("deposition_time")), (16, 16, 8), (50.0, 50.0, 1.0))
 RESIDUAL = {"latents": 6, "generator": (12, 8, 8), "discriminator": (8, 12, 16)}
 PLAIN = RESIDUAL | {"residual": False}
+pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 
 @pytest.fixture

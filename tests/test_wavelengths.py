@@ -16,8 +16,6 @@ from gempy_gan.weights import save_prior
 SHAPE = (8, 8, 4)
 DOMAIN = Domain((Property("coarse_fraction"), Property("deposition_time")), SHAPE, (50.0, 50.0, 1.0))
 PLAN = {"widths": (8, 16), "measured": 16}
-
-
 pytestmark = pytest.mark.usefixtures("seeded_torch")
 
 

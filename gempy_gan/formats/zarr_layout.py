@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gempy_gan.atomic import replace_file
+from gempy_gan.atomic import flush, replace_file
 from gempy_gan.ensemble import CONVENTION, LABEL, LOG_WEIGHT, Ensemble, label_variables
 from gempy_gan.errors import FormatError
 from gempy_gan.grid import Grid
@@ -65,10 +64,8 @@ def write_files(folder: Path, made: Mapping[str, Any]) -> None:
     """
     for name, buffer in made.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        with (folder / name).open("wb") as stream:
-            stream.write(buffer.as_numpy_array())
-            stream.flush()
-            os.fsync(stream.fileno())
+        (folder / name).write_bytes(buffer.as_numpy_array())
+    flush(folder)
 
 
 def _encoding(grid: Grid, dtype: np.dtype[Any], shard: int) -> dict[str, Any]:
