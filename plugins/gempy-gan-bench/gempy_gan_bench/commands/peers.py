@@ -16,7 +16,7 @@ from gempy_gan_bench.commands.table import check_outputs, write_rows
     "names",
     multiple=True,
     metavar="NAME",
-    help="DeeSse, DeeSse-long or SIS, of geone, or MPSlib; may be repeated. Default: what is installed.",
+    help="DeeSse, DeeSse-long or SIS, of geone, or MPSlib; may be repeated. Default: what is installed; none, given --prior.",
 )
 @click.option("--prior", "priors", multiple=True, metavar="NAME", help="A prior; may be repeated. Default: fluvial-diffusion.")
 @click.option(
