@@ -114,8 +114,8 @@ print(gg.diagnose(led, both, held_out=withheld, baseline=baseline))
 #   nothing, and with more steps it matches wells and is not much better between them.
 # - **Seismic moves the mean most**, where wavelet and rock are right. Here they are exactly right, and the truth is of the
 #   kind that the prior knows.
-# - **With seismic it is not yet the posterior.** Over 40 truths its 80 % intervals hold 79 % of the cells, but its draws miss
-#   amplitudes by 2 % more than the truth does, which thousands of them tell for certain. With wells alone, its draws passed
-#   every check of calibration on 100 truths of another seed: 80 % intervals held 81 % of the cells.
-#   Run `gempy-gan-bench calibrate` before you report P10 and P90 of your own.
+# - **With seismic it is not yet the posterior.** Over 80 truths its 80 % intervals hold 79 % of the cells, but the sand of a box
+#   is off by twice the spread of its draws, and these miss amplitudes by 2 % more than the truth does, which thousands of them
+#   tell for certain. With wells alone, its draws passed every check of calibration on 100 truths of another seed: 80 %
+#   intervals held 81 % of the cells. Run `gempy-gan-bench calibrate` before you report P10 and P90 of your own.
 # - **Twelve realizations, two held-out wells**: 16 cells that are not independent. The coverage column is rough to 0.2.
